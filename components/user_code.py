@@ -12,7 +12,7 @@ from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.features import Features
 from configs.model import Model, Training
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 
 _ROOMS = ('configs', 'models', 'components')
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent
@@ -51,7 +51,7 @@ def of_task(task: Task, training: Training, code_version: str | None, **rides: o
   given = joined(name for name, value in rides.items() if value is not None)
   if given:
     raise UserError(f'{given}: for rides alone; with a task leave it out.')
-  if task.kind is Kind.CLASSIFICATION and training.model_fields_set & {'loss', 'huber_delta', 'huber_delta_share'}:
+  if task.kind is TaskKind.CLASSIFICATION and training.model_fields_set & {'loss', 'huber_delta', 'huber_delta_share'}:
     raise UserError(
       'training.loss, huber_delta and huber_delta_share have no effect: classes have a loss of their own.'
     )

@@ -13,7 +13,7 @@ from configs.base import Config, PositiveFloat, Problem, joined, one_or_more
 from configs.records import RESAMPLES
 
 
-class Metric(str, enum.Enum):
+class MetricName(str, enum.Enum):
   """What a model is judged by.
 
   `accuracy` is the share of examples whose most likely class is theirs, `auc` the area under the ROC curve (of several
@@ -30,21 +30,21 @@ class Metric(str, enum.Enum):
   @property
   def larger_is_better(self) -> bool:
     """The direction of its limits."""
-    return self in (Metric.ACCURACY, Metric.AUC)
+    return self in (MetricName.ACCURACY, MetricName.AUC)
 
 
-class Kind(str, enum.Enum):
+class TaskKind(str, enum.Enum):
   """What a model learns: a number, or which of several classes."""
 
   REGRESSION = 'regression'
   CLASSIFICATION = 'classification'
 
   @property
-  def metrics(self) -> tuple[Metric, ...]:
+  def metrics(self) -> tuple[MetricName, ...]:
     """Those of it, the usual one first."""
-    if self is Kind.REGRESSION:
-      return Metric.RMSE, Metric.MAE
-    return Metric.ACCURACY, Metric.LOG_LOSS, Metric.AUC
+    if self is TaskKind.REGRESSION:
+      return MetricName.RMSE, MetricName.MAE
+    return MetricName.ACCURACY, MetricName.LOG_LOSS, MetricName.AUC
 
 
 _PATH = re.compile(r'[^\W\d]\w*(\.[^\W\d]\w*)+')
@@ -75,12 +75,12 @@ class Task(Config):
   """
 
   build_fn: str
-  kind: Kind
+  kind: TaskKind
   label: str
   classes: tuple[str, ...] = ()
   group: str | None = None
   slices: Annotated[tuple[str, ...], BeforeValidator(one_or_more)] = ()
-  metric: Metric | None = None
+  metric: MetricName | None = None
   limit: float | None = None
   max_loss: PositiveFloat | None = 0.01
   worst_slice_loss: PositiveFloat | None = 0.05
@@ -96,15 +96,15 @@ class Task(Config):
     if self.metric is not None and self.metric not in self.kind.metrics:
       known = joined(metric.value for metric in self.kind.metrics)
       yield Problem('metric', f'must be one of {known} for a {self.kind.value}, got {self.metric.value}.')
-    if self.classes and self.kind is Kind.REGRESSION:
+    if self.classes and self.kind is TaskKind.REGRESSION:
       yield Problem('classes', 'has no effect in a regression; leave it out.')
     if len(self.classes) == 1:
       yield Problem('classes', 'must name at least two classes, or none.')
-    if self.unit and self.kind is Kind.CLASSIFICATION:
+    if self.unit and self.kind is TaskKind.CLASSIFICATION:
       yield Problem('unit', 'has no effect in a classification, whose labels have none; leave it out.')
 
   @property
-  def judged(self) -> Metric:
+  def judged(self) -> MetricName:
     """The metric that limits are held against."""
     return self.metric or self.kind.metrics[0]
 

@@ -1,4 +1,4 @@
-"""Keras and TFLite: the fare model, its training, its signatures. Only `run_fn` knows TFX."""
+"""Keras and TFLite: the fare model, its training and signatures, and users' own. Only `trainer_run` and `run_fn` know TFX."""
 
 __all__ = [
   'charts',
@@ -21,6 +21,7 @@ __all__ = [
   'signals',
   'streaming',
   'task_metrics',
+  'tasks',
   'training',
   'whole_files',
 ]

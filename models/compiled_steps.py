@@ -101,7 +101,7 @@ class AdamW:
     self.iterations.assign_add(1)
 
 
-class Objective(Protocol):
+class TrainingObjective(Protocol):
   """What training minimizes, and the figure beside it on the curves.
 
   Attributes:
@@ -125,7 +125,7 @@ class Objective(Protocol):
     """The figure of a mean tally."""
 
 
-MakeObjective = Callable[[Training, float], Objective]
+MakeObjective = Callable[[Training, float], TrainingObjective]
 """From the config and the median of the labels."""
 
 
@@ -210,7 +210,7 @@ calls."""
 
 
 def compiled_steps(
-  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training, objective: Objective
+  model: keras.Model, optimizer: AdamW, tensors: Tensors, batch: int, config: Training, objective: TrainingObjective
 ) -> Callable[[tf.Tensor], tf.Tensor]:
   """A function that takes many steps in one call.
 
@@ -250,7 +250,7 @@ def compiled_steps(
   return run.get_concrete_function()
 
 
-def compiled_errors(model: keras.Model, examples: Examples, objective: Objective) -> Callable[[], tf.Tensor]:
+def compiled_errors(model: keras.Model, examples: Examples, objective: TrainingObjective) -> Callable[[], tf.Tensor]:
   """A function that measures the model as it is when called.
 
   Args:
@@ -296,7 +296,7 @@ def _taken(model: keras.Model, tensors: Tensors) -> Tensors:
 
 
 def _losses(
-  model: keras.Model, objective: Objective, inputs: dict[str, tf.Tensor], labels: tf.Tensor, training: bool
+  model: keras.Model, objective: TrainingObjective, inputs: dict[str, tf.Tensor], labels: tf.Tensor, training: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
   """The mean loss with the penalties, and the tally."""
   predicted = model(inputs, training=training)

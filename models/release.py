@@ -56,7 +56,7 @@ class Latency(RecordPart):
 
 
 class TaskFigures(RecordPart):
-  """What a file of a user's own model is judged by, beside `rmse`, `mae` and `rmse_ratio`; see `configs.task.Metric`.
+  """What a user's own model is judged by, beside `rmse`, `mae` and `rmse_ratio`; see `configs.task.MetricName`.
 
   Attributes:
     accuracy, log_loss, auc: of a classification.

@@ -1,33 +1,22 @@
-"""TFX's Trainer calls `run_fn`: the one place in `models` that knows TFX."""
+"""TFX's Trainer calls `run_fn`, for fares."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer import fn_args_utils
-from tfx.utils import io_utils
 
-from configs.model import Training
-from configs.recipe import DENSE
-from models.compression.records import RECIPES_FOLDER, lost_file
 from models.example_files import count_examples
 from models.fare_model import builder
 from models.keras_compat import keras
 from models.recipe_training import RecipeTraining
 from models.rides import Rides, stream_rides
-from models.served_versions import is_saved_model
 from models.serving import Exporter
 from models.settings import Settings
 from models.streaming import Stream, median_label, pieces
-
-EVAL_SHARE = 0.25
-"""The share of the memory for examples that the eval split may take: it is smaller as a rule."""
+from models.trainer_run import EVAL_SHARE, checkpoints_of, sampled_rows, train_all
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -62,13 +51,6 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     _train(fn_args, settings, graph, rides, held_out, count, eval_rides)
 
 
-def sampled_rows(count: int, config: Training) -> np.ndarray | None:
-  """Positions of the examples to train on, rising; `None` for all of so many."""
-  if config.sample_rides is None or count <= config.sample_rides:
-    return None
-  return np.sort(np.random.default_rng(config.seed).choice(count, config.sample_rides, replace=False))
-
-
 def _train(
   fn_args: fn_args_utils.FnArgs,
   settings: Settings,
@@ -93,28 +75,3 @@ def _train(
     checkpoints=checkpoints_of(fn_args),
   )
   train_all(fn_args, training)
-
-
-def train_all(fn_args: fn_args_utils.FnArgs, training: RecipeTraining) -> None:
-  """Trains the dense base and all recipes, and puts them where TFX's Trainer wants them; see `run_fn`."""
-  recipes = os.path.join(fn_args.model_run_dir, RECIPES_FOLDER)
-  artifact, model_folder = os.path.split(fn_args.serving_model_dir)
-  # A look-up that found nothing may leave an empty folder behind.
-  base = fn_args.base_model if fn_args.base_model and is_saved_model(fn_args.base_model) else None
-  training.run(recipes, model_folder, warm_start=base)
-  served = os.path.join(recipes, training.training.served_recipe.name)
-  # The recipe to serve may be lost; what is pushed is a file of one that is not.
-  lost = tf.io.gfile.exists(lost_file(served))
-  io_utils.copy_dir(os.path.join(recipes, DENSE) if lost else served, artifact)
-  training.forget_checkpoints()
-
-
-def checkpoints_of(fn_args: fn_args_utils.FnArgs) -> str:
-  """The folder of an unfinished training of exactly this."""
-  return os.path.join(fn_args.custom_config['checkpoints'], _digest(fn_args))
-
-
-def _digest(fn_args: fn_args_utils.FnArgs) -> str:
-  """What a checkpoint depends on: rides, features, configs, code, and the model that the base starts from."""
-  inputs = [fn_args.train_files, fn_args.transform_output, fn_args.base_model, fn_args.custom_config]
-  return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

@@ -22,14 +22,14 @@ import numpy as np
 
 from configs.errors import FailedError
 from configs.records import Estimate
-from configs.task import Kind, Metric, Task
+from configs.task import MetricName, Task, TaskKind
 from models.error_intervals import Comparison, ResampledSums, SliceErrors
 
 LEAST_PROBABILITY = 1 / 512
 """The log loss takes a smaller probability of the true class for this, and one above 1 - 1/512 for that. Those of an
 8-bit file are multiples of 1/256, so its 0 is whatever is smaller than this; float files are held to the same."""
 
-_NAMES = {Metric.RMSE: 'RMSE', Metric.MAE: 'MAE', Metric.AUC: 'AUC'}
+_NAMES = {MetricName.RMSE: 'RMSE', MetricName.MAE: 'MAE', MetricName.AUC: 'AUC'}
 """In sentences, where that is not the metric's value in words."""
 
 
@@ -58,9 +58,9 @@ def confusion(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class TaskMetric:
-  """A metric of `configs.task.Metric`; see `models.protocols.Metric`. Others of its kind are shown beside it."""
+  """A metric of `configs.task.MetricName`; see `models.protocols.Metric`. Others of its kind are shown beside it."""
 
-  judged: Metric
+  judged: MetricName
 
   @property
   def key(self) -> str:
@@ -85,7 +85,7 @@ class TaskMetric:
   @property
   def classifies(self) -> bool:
     """Whether classes are told."""
-    return self.judged in Kind.CLASSIFICATION.metrics
+    return self.judged in TaskKind.CLASSIFICATION.metrics
 
   def compare(
     self,
@@ -147,8 +147,8 @@ class TaskMetric:
     return f'{self.key}_loss' if self.larger_is_better else f'{self.key}_ratio'
 
   @property
-  def _others(self) -> list[Metric]:
-    [kind] = [kind for kind in Kind if self.judged in kind.metrics]
+  def _others(self) -> list[MetricName]:
+    [kind] = [kind for kind in TaskKind if self.judged in kind.metrics]
     return [metric for metric in kind.metrics if metric is not self.judged]
 
   def _figures(self, sums: ResampledSums, place: int) -> tuple[Estimate, Estimate | None]:
@@ -157,15 +157,15 @@ class TaskMetric:
     if self.larger_is_better:
       relative = sums.ratio(base, count)
     else:
-      relative = sums.root_ratio(own, base) if self.judged is Metric.RMSE else sums.ratio(own, base)
+      relative = sums.root_ratio(own, base) if self.judged is MetricName.RMSE else sums.ratio(own, base)
     return _mean(self.judged, sums, own, count), relative
 
 
-def _mean(metric: Metric, sums: ResampledSums, scores: int, count: int) -> Estimate:
+def _mean(metric: MetricName, sums: ResampledSums, scores: int, count: int) -> Estimate:
   """A metric by the columns of its scores and of the examples that have one."""
-  found = (sums.root_ratio if metric is Metric.RMSE else sums.ratio)(scores, count)
+  found = (sums.root_ratio if metric is MetricName.RMSE else sums.ratio)(scores, count)
   assert found is not None  # There are examples.
-  if metric is Metric.AUC and found.high is not None and found.low is not None:
+  if metric is MetricName.AUC and found.high is not None and found.low is not None:
     return Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))
   return found
 
@@ -177,17 +177,17 @@ def _placed(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
   return column
 
 
-def _scores(metric: Metric, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray | None:
+def _scores(metric: MetricName, labels: np.ndarray, predictions: np.ndarray) -> np.ndarray | None:
   """What the mean of makes the metric, float64 [examples]; `None` where it is not defined."""
-  if metric is Metric.AUC:
+  if metric is MetricName.AUC:
     return _area_scores(labels, predictions)
-  if metric is Metric.ACCURACY:
+  if metric is MetricName.ACCURACY:
     return (predicted_classes(predictions)[0] == labels).astype(np.float64)
-  if metric is Metric.LOG_LOSS:
+  if metric is MetricName.LOG_LOSS:
     of_label = np.take_along_axis(_of_each_class(predictions), labels.astype(np.int64)[:, np.newaxis], axis=1)[:, 0]
     return -np.log(np.clip(of_label, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
   errors = predictions.astype(np.float64).reshape(len(labels)) - labels
-  return errors**2 if metric is Metric.RMSE else np.abs(errors)
+  return errors**2 if metric is MetricName.RMSE else np.abs(errors)
 
 
 def _area_scores(labels: np.ndarray, predictions: np.ndarray) -> np.ndarray | None:

@@ -30,9 +30,9 @@ from models.checkpoints import Checkpoint, TrainingState, describe
 from models.compiled_steps import (
   AdamW,
   MakeObjective,
-  Objective,
   Tensors,
   TrainingLoss,
+  TrainingObjective,
   compiled_errors,
   compiled_steps,
   compiled_values,
@@ -432,7 +432,7 @@ class _Loop:
   """A model, its optimizer, and the steps compiled for both, over examples in variables."""
 
   def __init__(
-    self, model: keras.Model, examples: Examples, length: Length, config: Training, objective: Objective
+    self, model: keras.Model, examples: Examples, length: Length, config: Training, objective: TrainingObjective
   ) -> None:
     self._model, self._objective = model, objective
     self._optimizer = AdamW(config, length.steps, model.trainable_variables, objective.unit, output_name(model))

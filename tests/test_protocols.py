@@ -294,8 +294,9 @@ def test_a_version_is_written(judged, trained, held_out, tmp_path):
 
 RIDE_WORDS = re.compile(r'(?<![A-Za-z])(?:fare|ride|pickup|taxi|currency|currencies)s?(?![a-z])', re.IGNORECASE)
 KNOW_NO_RIDE = (
-  *('background', 'checkpoints', 'compiled_steps', 'protocols', 'recipe_training', 'streaming',
-    'training'),
+  *(f'tasks/{name}' for name in ('building', 'examples', 'run_fn', 'serving', 'variants')),
+  *('background', 'checkpoints', 'compiled_steps', 'example_files', 'protocols', 'recipe_training', 'streaming',
+    'trainer_run', 'training'),
   *(f'compression/{name}' for name in ('clustering', 'compressor', 'layers', 'proof', 'pruning',
                                        'quantization', 'quantize_configs', 'quantized_model', 'report',
                                        'techniques', 'training_charts')),
@@ -324,19 +325,20 @@ IMPLEMENTATION = (
 ALLOWED = {
   # Where an executor takes the implementation.
   'components/compression_gate/component.py': (
-    *('components.compression_gate.rides import RideVersion, read_eval_rides, ride_batches', 'read_eval_rides('),
-    *('RideVersion(', 'ride_batches(', 'compression.budget.min_slice_rides'),
-    *("'currency'", 'evaluation.judged_rides'),
+    *('components.compression_gate.rides import JudgedRides', '-> JudgedRides |', 'return JudgedRides('),
+    *("'currency'", 'evaluation.judged_rides', 'dataset and code_version for rides.'),
   ),
+  'components/pruning_trainer/component.py': ('import of_rides', 'of_rides(dataset', 'Of fares, by'),
   'components/quantization_rewriter/component.py': (
-    'models.lite.rides import calibration_rides, ride_variants, validation_rides',
-    *('ride_variants(', "'fare_model'", 'fare_model=', "'currency'", 'calibration_rides', 'validation_rides'),
+    *('import of_rides', 'of_rides(dataset', 'compression.metadata describes rides', 'what fare models were made by'),
+    *("'fare_model'", "'currency'", 'calibration_rides', 'validation_rides'),
   ),
   # Keys of files and of configs, which users have.
   'components/compression_gate/choice.py': ('min_slice_rides', 'evaluation.min_rides is'),
   'components/compression_gate/report.py': ('rides=len(', "'rides': "),
   'components/compression_gate/pushed_version.py': ("'rides': ",),
   'models/lite/conversion.py': ('calibration.rides',),
+  'models/tasks/variants.py': ('calibration.rides',),
   'models/recipe_training.py': ("'fare_model.weights.h5'", 'training.sample_rides'),
   'components/compression_gate/gate.py': ('evaluation.judged_rides',),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 import tempfile
@@ -17,13 +16,12 @@ from tfx.types import artifact_utils, channel, component_spec, standard_artifact
 from tfx.utils import io_utils, path_utils
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate.choice import Choice, Thresholds, Variant, fetch_variants
+from components.compression_gate.choice import Choice, Variant, fetch_variants
 from components.compression_gate.gate import Judgement, judge
 from components.compression_gate.pushed_version import ServedVersion, fetch_served, write_version
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
-from components.compression_gate.rides import EvalRides, RideVersion, read_eval_rides, ride_batches, thresholds
-from components.compression_gate.shadow import Newest
+from components.compression_gate.rides import JudgedRides
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
 from components.resolvers.served_model import VERSION_PROPERTY, without_absent
 from components.specs import (
@@ -33,7 +31,6 @@ from components.specs import (
   new_outputs,
   optional_parameters,
   parameters,
-  split_files,
   with_models,
 )
 from components.user_code import of_task
@@ -42,7 +39,7 @@ from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.model import Training
-from configs.parts import Part, load_part
+from configs.parts import Part
 from configs.serving import Shadow
 from configs.task import Task
 from models.lite.process import StartedAhead
@@ -114,46 +111,13 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
 
 
-def _judged(input_dict: Artifacts, exec_properties: Properties) -> _Rides | JudgedTask:
+def _judged(input_dict: Artifacts, exec_properties: Properties) -> JudgedRides | JudgedTask:
   """What is judged, and by what."""
   if exec_properties.get('task') is None:
-    return _Rides(input_dict, exec_properties)
-  from components.compression_gate.task_examples import JudgedTask  # It imports Keras, which rides do without here.
+    return JudgedRides(input_dict, exec_properties)
+  from components.compression_gate.task_examples import JudgedTask  # It imports Keras, without which the other one is.
 
   return JudgedTask(input_dict, exec_properties)
-
-
-class _Rides:
-  """What is judged, for fares."""
-
-  def __init__(self, input_dict: Artifacts, exec_properties: Properties) -> None:
-    self._examples, self._properties = input_dict['examples'], exec_properties
-    self.compression = Compression.model_validate_json(exec_properties['compression'])
-    self._evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
-    self._dataset = load_part(Dataset, exec_properties['dataset'])
-    self.resamples = self._evaluation.bootstrap
-
-  @functools.cached_property
-  def examples(self) -> EvalRides:
-    files = split_files(self._examples, 'eval')
-    return read_eval_rides(files, self._dataset, self._evaluation.slices, self._evaluation.judged_rides)
-
-  def thresholds(self, trained: str) -> Thresholds:
-    return thresholds(self._evaluation, self._dataset, trained)
-
-  @property
-  def version(self) -> RideVersion:
-    return RideVersion(self._dataset, self.examples)
-
-  def newest(self) -> Newest | None:
-    """The newest examples and what may change on them; `None` where nothing is compared."""
-    if not self._properties.get('shadow'):
-      return None
-    shadow = Shadow.model_validate_json(self._properties['shadow'])
-    splits = self._properties['newest_splits'].split(',')
-    files = [file for split in splits for file in split_files(self._examples, split)]
-    batches = ride_batches(files, self._dataset, self._evaluation.slices)
-    return Newest(batches, shadow, self.compression.budget.min_slice_rides)
 
 
 def _served(input_dict: Artifacts) -> types.Artifact | None:

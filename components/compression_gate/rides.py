@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +15,18 @@ import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.compression_gate.choice import Thresholds
+from components.compression_gate.shadow import Newest
 from components.fare_evaluator.slices import slice_name
 from components.ride_example_gen.encoding import encode_examples, frame
 from components.rmse_limit import rmse_limit
+from components.specs import Artifacts, Properties, split_files
+from configs.compression import Compression
 from configs.dataset import COORDINATES, LABEL, TIME, Dataset
 from configs.errors import FailedError
 from configs.evaluation import Evaluation, Slices
 from configs.features import Features
+from configs.parts import load_part
+from configs.serving import Shadow
 from models.error_intervals import RootMeanSquareError
 from models.labels import label_unit
 from models.lite.client import RideFile
@@ -190,3 +196,36 @@ class RideVersion:
         request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
       records.append(log.SerializeToString())
     (version_dir / WARM_UP).write_bytes(frame(records))
+
+
+class JudgedRides:
+  """What is judged, for fares."""
+
+  def __init__(self, input_dict: Artifacts, exec_properties: Properties) -> None:
+    self._examples, self._properties = input_dict['examples'], exec_properties
+    self.compression = Compression.model_validate_json(exec_properties['compression'])
+    self._evaluation = Evaluation.model_validate_json(exec_properties['evaluation'])
+    self._dataset = load_part(Dataset, exec_properties['dataset'])
+    self.resamples = self._evaluation.bootstrap
+
+  @functools.cached_property
+  def examples(self) -> EvalRides:
+    files = split_files(self._examples, 'eval')
+    return read_eval_rides(files, self._dataset, self._evaluation.slices, self._evaluation.judged_rides)
+
+  def thresholds(self, trained: str) -> Thresholds:
+    return thresholds(self._evaluation, self._dataset, trained)
+
+  @property
+  def version(self) -> RideVersion:
+    return RideVersion(self._dataset, self.examples)
+
+  def newest(self) -> Newest | None:
+    """The newest examples and what may change on them; `None` where nothing is compared."""
+    if not self._properties.get('shadow'):
+      return None
+    shadow = Shadow.model_validate_json(self._properties['shadow'])
+    splits = self._properties['newest_splits'].split(',')
+    files = [file for split in splits for file in split_files(self._examples, split)]
+    batches = ride_batches(files, self._dataset, self._evaluation.slices)
+    return Newest(batches, shadow, self.compression.budget.min_slice_rides)

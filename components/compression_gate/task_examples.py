@@ -20,7 +20,7 @@ from components.specs import Artifacts, Properties, split_files
 from configs.compression import Compression
 from configs.evaluation import Evaluation
 from configs.model import Training
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 from models.lite.columns import InputColumn
 from models.lite.interpreter import AnyFile
 from models.protocols import FileContract, Metric
@@ -82,7 +82,7 @@ def read_eval_examples(inputs: TaskInputs, files: Sequence[str], task: Task, mos
 
 def _text(value: Any, name: str, task: Task) -> str:
   """A value of a slice as people read it."""
-  if name == task.label and task.kind is Kind.CLASSIFICATION:
+  if name == task.label and task.kind is TaskKind.CLASSIFICATION:
     return task.class_name(int(value))
   return value.decode('utf-8', 'replace') if isinstance(value, bytes) else f'{value:g}'
 
@@ -109,7 +109,7 @@ class TaskVersion:
 
   def tolerance(self, spread: float) -> float:
     """A hundredth of a probability at least, or of the labels' standard deviation."""
-    unit = 1.0 if self._task.kind is Kind.CLASSIFICATION else float(np.std(self._examples.labels)) or 1.0
+    unit = 1.0 if self._task.kind is TaskKind.CLASSIFICATION else float(np.std(self._examples.labels)) or 1.0
     return max(TOLERANCE * unit, spread)
 
   def golden_rows(self, predictions: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from tfx.utils import path_utils
 
 from components.artifacts import LiteVariants
 from components.pruning_trainer.keys import recipe_key
+from components.quantization_rewriter.implementations import variants_of
 from components.quantization_rewriter.records import (
   VARIANTS_FILE,
   ConvertedVariant,
@@ -31,11 +32,10 @@ from components.specs import (
   new_outputs,
   optional_parameters,
   parameters,
-  split_files,
   with_models,
 )
 from components.user_code import of_rides, of_task
-from configs.compression import Compression, FileMetadata, KeepNames, Scheme, applies
+from configs.compression import Compression, Scheme, applies
 from configs.dataset import Dataset
 from configs.errors import FailedError, UserError
 from configs.features import Features
@@ -46,10 +46,8 @@ from configs.task import Task
 from models.compression.records import lost_file
 from models.lite.microcontroller import IntegerPart, integer_part
 from models.lite.process import StartedAhead
-from models.lite.rides import calibration_rides, ride_variants, validation_rides
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
-from models.settings import Settings
 from models.whole_files import read_checked, write_checked
 
 
@@ -244,36 +242,6 @@ def _lost(recipe: Recipe, scheme: Scheme, reason: str, seconds: float) -> Conver
   )
 
 
-def _ride_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
-  return ride_variants(
-    Settings.from_json(exec_properties | {'model': exec_properties['fare_model']}),
-    artifact_utils.get_single_uri(input_dict['transform_graph']),
-    split_files(input_dict['transformed_examples'], 'train'),
-    split_files(input_dict['examples'], 'eval'),
-    calibration_rides(schemes, exec_properties['calibration_rides']),
-    validation_rides(exec_properties['validation_rides']),
-    KeepNames(exec_properties['keep_names']),
-    FileMetadata.model_validate_json(exec_properties['metadata']),
-  )
-
-
-def _task_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
-  from models.tasks.variants import task_variants
-
-  graph = input_dict.get('transform_graph')
-  return task_variants(
-    Task.model_validate_json(exec_properties['task']),
-    Training.model_validate_json(exec_properties['training']),
-    artifact_utils.get_single_uri(graph) if graph else None,
-    split_files(input_dict['transformed_examples'], 'train'),
-    split_files(input_dict['examples'], 'eval'),
-    schemes,
-    exec_properties['calibration_rides'],
-    exec_properties['validation_rides'],
-    KeepNames(exec_properties['keep_names']),
-  )
-
-
 class QuantizationRewriterExecutor(base_executor.BaseExecutor):
   """Executor of `QuantizationRewriter`."""
 
@@ -281,7 +249,7 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
     """Writes the variants; raises `FailedError` where there is none."""
     training = Training.model_validate_json(exec_properties['training'])
     schemes = [Scheme.model_validate(scheme) for scheme in json.loads(exec_properties['schemes'])]
-    variants = (_task_variants if exec_properties.get('task') else _ride_variants)(input_dict, exec_properties, schemes)
+    variants = variants_of(input_dict, exec_properties, schemes)
     artifact = artifact_utils.get_single_instance(output_dict['variants'])
     content = rewrite_all(
       variants,

@@ -256,7 +256,7 @@ class LiteFile:
     ]
 
   def ahead(self, place: int) -> list[int]:
-    """Positions of the operators that an operator depends on, the nearest first, and before them its own."""
+    """The position of an operator, and those of all that it depends on."""
     found = [place]
     for each in found:
       makers = (self._makers.get(int(index)) for index in self._graph.operators[each].inputs)

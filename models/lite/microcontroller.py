@@ -2,14 +2,15 @@
 
 A microcontroller may have no floating-point unit and hardly the operators that the features take. Its part is the dense
 core: 8- or 16-bit integers in, one integer out. The features are computed elsewhere, by the same operators as in the
-whole file, and quantized by the scale that the header holds.
+whole file, and quantized by the scale that the header holds. Of a file without features it is all but the conversions
+at both ends.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,26 +57,26 @@ class IntegerPart:
     content: takes one example at a time, as every shape in it is fixed.
     inputs: quantized features, and the index of each category that is looked up.
     output: the prediction.
+    alone: whether these are the file's own inputs, with no feature between.
   """
 
   content: bytes
   inputs: tuple[Port, ...]
   output: Port
+  alone: bool = False
 
   def header(self, name: str) -> str:
     """A C header of its sizes and scales, with the two conversions.
 
     Args: name: of the variant, such as `pqat_80.int8_integer_only`.
     """
-    prefix = re.sub(r'\W', '_', name).upper()
+    prefix = _identifier(name).upper()
     lower, low, high = prefix.lower(), *_limits(self.output.type)
+    scaled = [port for port in self.inputs if port.scale]
     lines = [
       f'// {name}: its integer part. Written by Farelite; it belongs to the file beside it alone.',
       '//',
-      '// Compute the features as the whole file does up to its QUANTIZE (engineered, standardized, clipped), in its',
-      '// order; quantize each by the one scale, run the integer part on one example, and dequantize its output.',
-      '//',
-      "// The order is that of `farelite features` with the run's config.yaml; after a reduction, that of its report.",
+      *(_ALONE if self.alone else _OF_FEATURES),
       f'#ifndef {prefix}_H',
       f'#define {prefix}_H',
       '',
@@ -85,21 +86,28 @@ class IntegerPart:
     ]
     for position, port in enumerate(self.inputs):
       lines += [f'// Input {position}: {port.type} [1, {port.count}], {_meaning(port)}.', *_defines(prefix, port), '']
-    lines += [f'// Output: {self.output.type} [1], {_meaning(self.output)}.', *_defines(prefix, self.output), '']
-    for port in self.inputs:
-      if port.scale:
-        low, high = _limits(port.type)
-        at = f'{prefix}_{port.name.upper()}'
-        lines += [
-          f'// What a feature is as an integer; beyond {low} to {high} it is the nearest of them. NaN gives {high}:',
-          '// give 0, the mean, for a feature of a missing value, as the whole file does.',
-          f'static inline {port.type}_t {lower}_quantize(float value) {{',
-          f'  const float scaled = roundf(value / {at}_SCALE) + {at}_ZERO_POINT;',
-          f'  return ({port.type}_t)fmaxf({low}, fminf({high}, scaled));',
-          '}',
-          '',
-        ]
-    at = f'{prefix}_{self.output.name.upper()}'
+    shape = '1' if self.output.count == 1 else f'1, {self.output.count}'
+    lines += [f'// Output: {self.output.type} [{shape}], {_meaning(self.output)}.', *_defines(prefix, self.output), '']
+    for port in scaled:
+      low, high = _limits(port.type)
+      at = f'{prefix}_{_identifier(port.name).upper()}'
+      one = '' if len(scaled) == 1 else f'_{_identifier(port.name)}'
+      lines += [
+        *(
+          [f'// What a number is as an integer; beyond {low} to {high} it is the nearest of them. NaN gives {high}.']
+          if self.alone
+          else [
+            f'// What a feature is as an integer; beyond {low} to {high} it is the nearest of them. NaN gives {high}:',
+            '// give 0, the mean, for a feature of a missing value, as the whole file does.',
+          ]
+        ),
+        f'static inline {port.type}_t {lower}_quantize{one}(float value) {{',
+        f'  const float scaled = roundf(value / {at}_SCALE) + {at}_ZERO_POINT;',
+        f'  return ({port.type}_t)fmaxf({low}, fminf({high}, scaled));',
+        '}',
+        '',
+      ]
+    at = f'{prefix}_{_identifier(self.output.name).upper()}'
     lines += [
       f'// {self.output.name} of an output.',
       f'static inline float {lower}_dequantize({self.output.type}_t value) {{',
@@ -129,7 +137,7 @@ class IntegerPart:
     """Predictions by LiteRT, one example at a time as a microcontroller has them.
 
     Args: inputs: integers [examples, ...] by the inputs' names.
-    Returns: float32 [examples].
+    Returns: float32 [examples], or [examples, classes].
     """
     interpreter_class, resolver = runtime()
     interpreter = interpreter_class(
@@ -141,6 +149,17 @@ class IntegerPart:
     integers = np.concatenate([runner(**row)[self.output.name] for row in rows]).astype(np.int64)
     return (self.output.scale * (integers - self.output.zero_point)).astype(np.float32)
 
+
+_OF_FEATURES = (
+  '// Compute the features as the whole file does up to its QUANTIZE (engineered, standardized, clipped), in its',
+  '// order; quantize each by the one scale, run the integer part on one example, and dequantize its output.',
+  '//',
+  "// The order is that of `farelite features` with the run's config.yaml; after a reduction, that of its report.",
+)
+_ALONE = (
+  '// Quantize each number of an input by its scale, in the order of the whole file; run the integer part on one',
+  '// example, and dequantize its output.',
+)
 
 _CHECKED = 2000
 """Examples that the part is compared with the whole on."""
@@ -162,6 +181,7 @@ def integer_part(whole: bytes) -> IntegerPart:
   if graph.tensors[end].type not in _INTEGERS:
     raise ConversionError(f'Its output is computed as {type_name(graph.tensors[end].type)}, not in integers.')
   constant = {index for index, tensor in enumerate(graph.tensors) if model.buffers[tensor.buffer].data is not None}
+  constant |= _fix_shapes(whole, model, constant)
   floated = {int(makers[index].inputs[0]) for index, kind in kinds.items() if kind == schema.BuiltinOperator.DEQUANTIZE}
   if floated - constant - {end}:
     raise ConversionError('Floats are computed with between its features and its output.')
@@ -180,7 +200,11 @@ def integer_part(whole: bytes) -> IntegerPart:
   kept = kept[::-1]
   taken += [int(index) for index in graph.inputs if index in needed]
   inputs = sorted(set(taken), key=lambda index: (graph.tensors[index].type not in _INTEGERS, index))
-  names = dict(zip(inputs, _names(graph, inputs), strict=True))
+  own = {index: _own_name(signature, makers, index) for index in inputs}
+  alone = all(own.values())
+  names = (
+    {index: str(own[index]) for index in inputs} if alone else dict(zip(inputs, _names(graph, inputs), strict=True))
+  )
   output = signature.outputs[0]
   ports = tuple(_port(graph.tensors[index], names[index], index) for index in inputs)
   result = _port(graph.tensors[end], _text(output.name), end)
@@ -194,7 +218,48 @@ def integer_part(whole: bytes) -> IntegerPart:
   _drop_codes(model)
   for tensor in graph.tensors:
     tensor.shapeSignature = None
-  return IntegerPart(shrink(pack(model), KeepNames.NONE), ports, result)
+  return IntegerPart(shrink(pack(model), KeepNames.NONE), ports, result, alone)
+
+
+def _fix_shapes(whole: bytes, model: Any, constant: Collection[int]) -> set[int]:
+  """Makes constants of what integer operators take and shapes alone decide; those of one example.
+
+  Returns: Their indices.
+  """
+  [graph], [signature] = model.subgraphs, model.signatureDefs
+  by_shapes: set[int] = set()
+  taken: set[int] = set()
+  for operator in graph.operators:
+    read = {int(index) for index in operator.inputs if index >= 0} - set(constant)
+    if kind_of(model.operatorCodes[operator.opcodeIndex]) == schema.BuiltinOperator.SHAPE or (
+      read and read <= by_shapes
+    ):
+      by_shapes.update(int(index) for index in operator.outputs)
+    elif any(graph.tensors[index].type in _INTEGERS for index in operator.outputs):
+      taken |= read & by_shapes
+  if not taken:
+    return taken
+  runner = LiteRunner(whole, default_delegates=False, keep_tensors=True)
+  one = {_text(entry.name): [1, *graph.tensors[entry.tensorIndex].shape[1:]] for entry in signature.inputs}
+  runner.call(runner.taken({name: np.zeros(shape, runner.inputs[name]) for name, shape in one.items()}))
+  for operator in graph.operators:
+    for index in map(int, operator.outputs):
+      tensor = graph.tensors[index]
+      # Where a shape depends on the batch, the file has none to go by.
+      if tensor.type in _INTEGERS:
+        tensor.shape = list(runner.stored(index).shape)
+  for index in taken:
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(runner.stored(index).tobytes(), np.uint8)
+    graph.tensors[index].buffer = len(model.buffers)
+    model.buffers.append(buffer)
+  return taken
+
+
+def _own_name(signature: Any, makers: Mapping[int, Any], index: int) -> str | None:
+  """The name of the file's input that a tensor is, or is quantized from; `None` where it is made of others."""
+  source = index if index not in makers else int(makers[index].inputs[0])
+  return {int(entry.tensorIndex): _text(entry.name) for entry in signature.inputs}.get(source)
 
 
 def _drop_codes(model: Any) -> None:
@@ -232,12 +297,16 @@ def _meaning(port: Port) -> str:
 
 
 def _defines(prefix: str, port: Port) -> list[str]:
-  at = f'{prefix}_{port.name.upper()}'
+  at = f'{prefix}_{_identifier(port.name).upper()}'
   lines = [f'#define {at}_COUNT {port.count}']
   if port.scale:
     # Nine digits tell every float32 from its neighbours.
     lines += [f'#define {at}_SCALE {np.float32(port.scale):.9e}f', f'#define {at}_ZERO_POINT ({port.zero_point})']
   return lines
+
+
+def _identifier(name: str) -> str:
+  return re.sub(r'\W', '_', name)
 
 
 def _limits(type_: str) -> tuple[int, int]:

@@ -51,9 +51,10 @@ def _kernels(promise: Promise) -> dict[str, np.ndarray]:
 
 def _check_zeros(layer: LayerFile, kernel: np.ndarray) -> None:
   """Every zero of the model is at its place."""
-  if layer.matrix is not None and (moved := int(np.count_nonzero(layer.matrix[kernel == 0]))):
+  zeros = kernel == 0
+  if layer.matrix is not None and (lost := int(np.count_nonzero(layer.matrix[zeros]))):
     raise ValidationError(
-      f"Layer '{layer.name}' has {moved} weights in the file that are zero in the model, of {(kernel == 0).sum()}."
+      f"Layer '{layer.name}' is zero in the model and not in the file at {lost} of {zeros.sum()} places."
     )
 
 
@@ -84,5 +85,5 @@ def _check_scales(layer: LayerFile, kernel: np.ndarray, promise: Promise, whole:
 def _behind(file: LiteFile, place: int, places: Mapping[str, int]) -> str:
   """Where an operator stands, for a message: at or behind which layer, or nothing where it comes before all."""
   names = {place: name for name, place in places.items()}
-  nearest = next((names[ahead] for ahead in file.ahead(place) if ahead in names), None)
-  return '' if nearest is None else f" behind layer '{nearest}'"
+  nearest = max((ahead for ahead in file.ahead(place) if ahead in names), default=None)
+  return '' if nearest is None else f" behind layer '{names[nearest]}'"

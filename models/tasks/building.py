@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from configs.base import joined
 from configs.errors import UserError
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 from models.compression import layers
 from models.keras_compat import fresh_names, keras
 from models.protocols import Build
@@ -102,7 +102,7 @@ def _output_problems(model: keras.Model, task: Task) -> Iterator[str]:
     yield f'it gives {found}, where one output [batch, 1] or [batch, classes] is wanted.'
     return
   width, activation = int(model.outputs[0].shape[1]), _last_activation(model)
-  if task.kind is Kind.REGRESSION:
+  if task.kind is TaskKind.REGRESSION:
     if width != 1:
       yield f'it gives {width} numbers per example, and a regression has one: [batch, 1].'
     return

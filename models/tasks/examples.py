@@ -16,7 +16,7 @@ from tensorflow_transform import graph_tools, tf2_utils
 
 from configs.base import joined
 from configs.errors import FailedError
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 from models.example_files import Columns, Spec, read_columns, stream_columns
 from models.keras_compat import keras
 from models.lite.interpreter import AnyFile
@@ -97,7 +97,7 @@ class TaskInputs:
       for name, tensor in zip(model.input_names, model.inputs, strict=True)
     }
     self._types = dict(zip(model.input_names, (tensor.dtype for tensor in model.inputs), strict=True))
-    self._classes = classes_of(model) if task.kind is Kind.CLASSIFICATION else 0
+    self._classes = classes_of(model) if task.kind is TaskKind.CLASSIFICATION else 0
     self.examples = self._own if self.graph is None else _taken(self.graph, [*self._own], task)
     """Parse spec of what the files take."""
 

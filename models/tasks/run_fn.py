@@ -9,17 +9,17 @@ import yaml
 from tfx.components.trainer import fn_args_utils
 
 from configs.model import Training
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 from models.compiled_steps import CrossEntropy, TrainingLoss
 from models.example_files import count_examples
 from models.recipe_training import RecipeTraining
-from models.run_fn import EVAL_SHARE, checkpoints_of, sampled_rows, train_all
 from models.serving import SharingExporter
 from models.streaming import Stream
 from models.task_metrics import metric_of
 from models.tasks.building import builder
 from models.tasks.examples import TaskInputs
 from models.tasks.serving import TaskServing
+from models.trainer_run import EVAL_SHARE, checkpoints_of, sampled_rows, train_all
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -64,7 +64,7 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
         exporter=SharingExporter(lambda model: TaskServing(model, inputs)),
         logs=fn_args.model_run_dir,
         checkpoints=checkpoints_of(fn_args),
-        objective=CrossEntropy if task.kind is Kind.CLASSIFICATION else TrainingLoss,
+        objective=CrossEntropy if task.kind is TaskKind.CLASSIFICATION else TrainingLoss,
         metric=metric_of(task),
       ),
     )

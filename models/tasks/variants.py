@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from configs.compression import KeepNames, Scheme
 from configs.model import Training
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 from models.lite.variants import Variants
 from models.samples import RecordSample
 from models.streaming import Stream
@@ -43,7 +43,9 @@ def task_variants(
   inputs = TaskInputs(task, build(), transform_graph)
   most = max([calibration, *(scheme.calibration.rides or 0 for scheme in schemes)])
   # The highest labels show the reach of a regression; of classes none is the highest.
-  highest = max((scheme.calibration.longest for scheme in schemes), default=0) if task.kind is Kind.REGRESSION else 0
+  highest = (
+    max((scheme.calibration.longest for scheme in schemes), default=0) if task.kind is TaskKind.REGRESSION else 0
+  )
   examples = inputs.read(transformed, 'train', sample=RecordSample(most, _SEED, highest=highest))
   assert not isinstance(examples, Stream)
   return Variants(

@@ -23,8 +23,8 @@ from pipeline.study.folds import (
   Method,
   Outcome,
   StudyFold,
+  StudyTask,
   StudyVariant,
-  Task,
   everything,
   first_stamps,
   single,
@@ -53,7 +53,7 @@ def _blocks_of(dataset: Dataset) -> tuple[str, ...]:
   return tuple(block for block in Features.model_fields if block not in lacking)
 
 
-def feature_tasks(config: RunConfig) -> Iterator[Task]:
+def feature_tasks(config: RunConfig) -> Iterator[StudyTask]:
   """One task per set of features, the config's own among them."""
   blocks = _blocks_of(config.dataset)
   baseline = tuple(block for block in _BASELINE if block in blocks)
@@ -68,7 +68,7 @@ def feature_tasks(config: RunConfig) -> Iterator[Task]:
   yield from _case_study()
 
 
-def _features_task(config: RunConfig, block: StudyBlock, variant: StudyVariant, features: Features) -> Task:
+def _features_task(config: RunConfig, block: StudyBlock, variant: StudyVariant, features: Features) -> StudyTask:
   """The fare model of the config with other features."""
   of_variant = with_features(config, features)
   models = FareModels(of_variant)
@@ -84,7 +84,7 @@ def _only(features: Features, on: tuple[str, ...]) -> Features:
   return Features(**{name: block.model_copy(update={'enabled': name in on}) for name, block in blocks.items()})
 
 
-def _case_study() -> Iterator[Task]:
+def _case_study() -> Iterator[StudyTask]:
   """The case study's own nets, trained as published."""
   nets: dict[str, Callable[[StudyFold], Outcome]] = {
     CASE_STUDY_BASELINE: case_study_baseline,
@@ -95,7 +95,7 @@ def _case_study() -> Iterator[Task]:
     yield single(StudyBlock.FEATURES, StudyVariant(name, EVERYTHING, {'features': 'those of the case study'}), net)
 
 
-def dimension_tasks(config: RunConfig) -> Iterator[Task]:
+def dimension_tasks(config: RunConfig) -> Iterator[StudyTask]:
   """One task per number of features and size of the training split; embeddings are left out."""
   off = {name: getattr(config.features, name).model_copy(update={'enabled': False}) for name in ('buckets', 'crosses')}
   config = with_features(config, config.features.model_copy(update=off))
@@ -114,7 +114,7 @@ def variant_name(features: int, noise: int, rides: int | None) -> str:
   return f'{features} features{noisy}, {f"{rides:,}" if rides else "all"} rides'
 
 
-def _dimension_task(config: RunConfig, rides: int | None, count: int, noise: int, total: int) -> Task:
+def _dimension_task(config: RunConfig, rides: int | None, count: int, noise: int, total: int) -> StudyTask:
   name = variant_name(count, noise, rides)
   settings = {'training_rides': rides or 'all', 'kept_features': count, 'noise_features': noise}
   models = FareModels(config)
@@ -154,7 +154,7 @@ REFERENCE = 'fourth root'
 NONE = 'no embedding'
 
 
-def embedding_tasks(config: RunConfig) -> Iterator[Task]:
+def embedding_tasks(config: RunConfig) -> Iterator[StudyTask]:
   """One task per width, beside the config's own features."""
   which = config.study.embeddings.crosses
   changes: dict[str, tuple[int | str, dict[str, object]]] = {NONE: (0, {'enabled': False})}
@@ -186,7 +186,7 @@ def lightgbm_missing() -> str | None:
   return None
 
 
-def reference_tasks(config: RunConfig) -> Iterator[Task]:
+def reference_tasks(config: RunConfig) -> Iterator[StudyTask]:
   """One task per model; LightGBM where it can be loaded."""
   for name, method in plain_methods(lightgbm=lightgbm_missing() is None).items():
     yield single(StudyBlock.REFERENCES, StudyVariant(name, THIS_MODEL), functools.partial(_outcome, method))

@@ -17,7 +17,7 @@ from configs.study import StudyBlock
 from pipeline.study import blocks as study_blocks
 from pipeline.study import sweeps
 from pipeline.study.fare_models import latencies, raw_inputs
-from pipeline.study.folds import Outcome, StudyFold, Task, digest, divisions, sampled
+from pipeline.study.folds import Outcome, StudyFold, StudyTask, digest, divisions, sampled
 from pipeline.study.reference_models import occupied_cells
 from pipeline.study.results import DATASET, BlockResults, Origin, Results, UnitStore
 
@@ -81,7 +81,7 @@ def run(
 
 
 def _run_block(
-  tasks: list[Task], folds: Sequence[StudyFold], store: UnitStore, origin: Origin, observer: StudyObserver
+  tasks: list[StudyTask], folds: Sequence[StudyFold], store: UnitStore, origin: Origin, observer: StudyObserver
 ) -> BlockResults:
   results = BlockResults()
   while tasks:
@@ -104,7 +104,7 @@ def _run_block(
   return results
 
 
-def _measured(task: Task, fold: StudyFold) -> dict[str, Outcome]:
+def _measured(task: StudyTask, fold: StudyFold) -> dict[str, Outcome]:
   outcomes = task.measure(fold)
   for name, outcome in outcomes.items():
     if not np.isfinite(outcome.fares).all():
@@ -112,6 +112,6 @@ def _measured(task: Task, fold: StudyFold) -> dict[str, Outcome]:
   return outcomes
 
 
-def _tested(task: Task, folds: Sequence[StudyFold]) -> Iterator[StudyFold]:
+def _tested(task: StudyTask, folds: Sequence[StudyFold]) -> Iterator[StudyFold]:
   """The folds that a task is measured on."""
   return (fold for fold in folds if task.tested_folds is None or fold.number < task.tested_folds)

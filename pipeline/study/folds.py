@@ -291,7 +291,7 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class StudyTask:
   """Work that is done fold by fold, each time whole or not at all.
 
   Attributes:
@@ -318,6 +318,6 @@ def single(
   measure: Callable[[StudyFold], Outcome],
   about: str = '',
   tested_folds: int | None = None,
-) -> Task:
+) -> StudyTask:
   """A task of one variant, and of its name."""
-  return Task(block, variant.name, (variant,), lambda fold: {variant.name: measure(fold)}, about, tested_folds)
+  return StudyTask(block, variant.name, (variant,), lambda fold: {variant.name: measure(fold)}, about, tested_folds)

@@ -25,7 +25,7 @@ from configs.run import RunConfig
 from configs.study import StudyBlock
 from models.error_intervals import error_intervals, ratio_interval, root_mean_square
 from models.whole_files import read_checked, write_checked, write_whole
-from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, by_seed, t_interval
+from pipeline.study.folds import Outcome, StudyFold, StudyTask, StudyVariant, by_seed, t_interval
 from pipeline.study.records import LostVariant, OccupiedCells, RideLatency, StudyRecord
 
 Row = dict[str, str | int | float | None]
@@ -52,7 +52,7 @@ class BlockResults:
     for name, outcome in outcomes.items():
       self.outcomes.setdefault(name, []).append((fold, outcome))
 
-  def lose(self, task: Task, reason: str) -> None:
+  def lose(self, task: StudyTask, reason: str) -> None:
     """Gives up a task's variants."""
     for variant in task.variants:
       self.lost.setdefault(variant.name, reason)
@@ -187,7 +187,7 @@ class Origin:
   rides: str
   code: str
 
-  def key(self, task: Task, fold: StudyFold) -> str:
+  def key(self, task: StudyTask, fold: StudyFold) -> str:
     """What a task's outcomes on a fold go by; equal keys mean equal outcomes."""
     about = [task.block.value, task.name, task.about]
     return digest_of([*self._setting, self.code, fold.seed, fold.number, *about])

@@ -39,14 +39,14 @@ from pipeline.study.fare_models import (
   raw_inputs,
   reduced_transform,
 )
-from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, single
+from pipeline.study.folds import Outcome, StudyFold, StudyTask, StudyVariant, single
 from transforms import names
 from transforms.engineering import catalogue
 
 COMPRESSION_REFERENCE = f'{DENSE}.{FLOAT32}'
 
 
-def compression_tasks(config: RunConfig) -> Iterator[Task]:
+def compression_tasks(config: RunConfig) -> Iterator[StudyTask]:
   """One task per recipe; a fold of it makes a file for each scheme that applies."""
   sweep = config.study.compression
   models = FareModels(config)
@@ -63,7 +63,7 @@ def compression_tasks(config: RunConfig) -> Iterator[Task]:
   for recipe in (recipe.with_layer_names(hidden_names(config.model)) for recipe in sweep.recipes):
     schemes = {f'{recipe.name}.{scheme.name}': scheme for scheme in sweep.schemes if applies(scheme, recipe)}
     settings = {name: {'recipe': recipe.name, 'scheme': scheme.name} for name, scheme in schemes.items()}
-    yield Task(
+    yield StudyTask(
       StudyBlock.COMPRESSION,
       recipe.name,
       tuple(StudyVariant(name, COMPRESSION_REFERENCE, values) for name, values in settings.items()),
@@ -125,7 +125,7 @@ _RANKED = (
 """Selections that keep the first features of a ranking: one fit serves all sizes."""
 
 
-def reduction_tasks(config: RunConfig) -> Iterator[Task]:
+def reduction_tasks(config: RunConfig) -> Iterator[StudyTask]:
   """The full vector, then one task per method and size, or per method where its ranking serves all sizes."""
   sweep = config.study.reductions
   models = FareModels(config)
@@ -192,7 +192,7 @@ def _reduction(method: ReductionMethod, count: int) -> Reduction:
   return Reduction(method=method, components=count)
 
 
-def _task(config: RunConfig, method: ReductionMethod, counts: Sequence[int]) -> Task:
+def _task(config: RunConfig, method: ReductionMethod, counts: Sequence[int]) -> StudyTask:
   """Sizes of one method, fewest first."""
   sizes = {f'{method.value}, {count}': count for count in counts}
   reductions = [_reduction(method, count) for count in counts]
@@ -215,7 +215,7 @@ def _task(config: RunConfig, method: ReductionMethod, counts: Sequence[int]) -> 
     return outcomes
 
   settings = {name: {'method': method.value, 'components': count} for name, count in sizes.items()}
-  return Task(
+  return StudyTask(
     StudyBlock.REDUCTIONS,
     method.value if len(counts) > 1 else next(iter(sizes)),
     tuple(StudyVariant(name, REDUCTION_REFERENCE, values) for name, values in settings.items()),

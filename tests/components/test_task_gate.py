@@ -25,16 +25,18 @@ from components.quantization_rewriter.records import file_facts
 from configs.compression import Budget, Compression, JudgedOn, Measurement, Objective, Precision, Scheme
 from configs.errors import FailedError
 from configs.records import Estimate
-from configs.task import Kind, Metric, Task
+from configs.task import MetricName, Task, TaskKind
 from models.lite.interpreter import AnyFile, LiteRunner
 from models.protocols import Terms
 from models.release import verify
 from models.task_metrics import TaskMetric, metric_of
 from tests.components.test_compression_gate_ruling import OPEN, candidate
 
-ACCURACY, AUC, LOG_LOSS, MAE = map(TaskMetric, (Metric.ACCURACY, Metric.AUC, Metric.LOG_LOSS, Metric.MAE))
+ACCURACY, AUC, LOG_LOSS, MAE = map(
+  TaskMetric, (MetricName.ACCURACY, MetricName.AUC, MetricName.LOG_LOSS, MetricName.MAE)
+)
 TASK = Task(
-  build_fn='a.build', kind=Kind.CLASSIFICATION, label='digit', limit=0.96, max_loss=0.01, worst_slice_loss=0.05
+  build_fn='a.build', kind=TaskKind.CLASSIFICATION, label='digit', limit=0.96, max_loss=0.01, worst_slice_loss=0.05
 )
 BUDGET = task_budget(TASK, Budget())
 
@@ -64,7 +66,7 @@ def _sentences(found, task=TASK, served=None, budget=None):
   ],
 )
 def test_a_limit_in_the_direction_of_its_metric(metric, error, limit, expected):
-  kind = Kind.CLASSIFICATION if metric.classifies else Kind.REGRESSION
+  kind = TaskKind.CLASSIFICATION if metric.classifies else TaskKind.REGRESSION
   given = {'metric': metric.judged, 'limit': limit, 'kind': kind, 'unit': '' if metric.classifies else 'm'}
   task, same = TASK.model_copy(update=given), 0.0 if metric.larger_is_better else 1.0
   found = candidate(metric=metric, error=error, ratio=same)

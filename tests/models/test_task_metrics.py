@@ -8,7 +8,7 @@ from sklearn import metrics as oracle
 
 from configs.errors import FailedError
 from configs.records import Estimate
-from configs.task import Kind, Metric, Task
+from configs.task import MetricName, Task, TaskKind
 from models.error_intervals import _drawn, compare
 from models.task_metrics import LEAST_PROBABILITY, TaskMetric, confusion, metric_of, predicted_classes
 
@@ -74,11 +74,15 @@ def _mae(labels, predictions, weights=None):
 
 
 ORACLES = {
-  Metric.RMSE: _rmse, Metric.MAE: _mae, Metric.ACCURACY: _accuracy, Metric.LOG_LOSS: _log_loss, Metric.AUC: _auc
-}  # fmt: skip
+  MetricName.RMSE: _rmse,
+  MetricName.MAE: _mae,
+  MetricName.ACCURACY: _accuracy,
+  MetricName.LOG_LOSS: _log_loss,
+  MetricName.AUC: _auc,
+}
 CASES = [
   pytest.param(metric, classes, id=f'{metric.value}_{classes or "number"}')
-  for kind, of in ((Kind.REGRESSION, [None]), (Kind.CLASSIFICATION, [2, 5]))
+  for kind, of in ((TaskKind.REGRESSION, [None]), (TaskKind.CLASSIFICATION, [2, 5]))
   for metric in kind.metrics
   for classes in of
 ]
@@ -95,10 +99,10 @@ def test_values_are_those_of_scikit_learn(metric, classes):
   own, its = (ORACLES[metric](labels, values) for values in (predictions, base))
   assert found.error.value == pytest.approx(own)
   assert found.ratio.value == pytest.approx(_relative(metric, own, its))
-  kind = Kind.REGRESSION if classes is None else Kind.CLASSIFICATION
+  kind = TaskKind.REGRESSION if classes is None else TaskKind.CLASSIFICATION
   assert {*found.others} == {other.value for other in kind.metrics} - {metric.value}
   for name, other in found.others.items():
-    assert other.value == pytest.approx(ORACLES[Metric(name)](labels, predictions))
+    assert other.value == pytest.approx(ORACLES[MetricName(name)](labels, predictions))
     assert other.low < other.value < other.high
   assert [*found.slices] == [*slices]
   for name, mask in slices.items():
@@ -117,7 +121,7 @@ def test_intervals_are_those_of_whole_draws(metric, classes):
   own, its = ([ORACLES[metric](labels, values, weights) for weights in drawn] for values in (predictions, base))
   for estimate, draws in ((found.error, own), (found.ratio, _relative(metric, np.array(own), np.array(its)))):
     low, high = np.percentile(draws, [2.5, 97.5])
-    near = 0.1 * (high - low) if metric is Metric.AUC else 1e-9
+    near = 0.1 * (high - low) if metric is MetricName.AUC else 1e-9
     assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=near)
 
 
@@ -137,7 +141,7 @@ def test_the_worse_model_loses_and_the_baseline_beside_itself_does_not(metric, c
 def test_an_rmse_is_that_of_rides():
   """Oracle: `error_intervals.compare`, for all and for slices."""
   case = _case(None)
-  found, wanted = TaskMetric(Metric.RMSE).compare(*case, RESAMPLES), compare(*case, RESAMPLES)
+  found, wanted = TaskMetric(MetricName.RMSE).compare(*case, RESAMPLES), compare(*case, RESAMPLES)
   for ours, theirs in ((found.error, wanted.error), (found.ratio, wanted.ratio), (found.others, wanted.others)):
     ours, theirs = (dataclasses.asdict(each if isinstance(each, Estimate) else each['mae']) for each in (ours, theirs))
     assert ours == pytest.approx(theirs)
@@ -151,12 +155,12 @@ def test_probabilities_of_an_8_bit_file(classes):
   labels, predictions, base, groups, _ = _case(classes)
   coarse = (np.floor(predictions * 256) / 256).astype(np.float32)
   coarse[:2] = 0
-  found = TaskMetric(Metric.LOG_LOSS).compare(labels, coarse, base, groups, {}, 100)
+  found = TaskMetric(MetricName.LOG_LOSS).compare(labels, coarse, base, groups, {}, 100)
   assert found.others['auc'].value == pytest.approx(_auc(labels, coarse))
   sure = np.zeros_like(coarse) if classes == 2 else np.eye(classes, dtype=np.float32)[[0] * EXAMPLES]
-  wrong = TaskMetric(Metric.LOG_LOSS).compare(np.ones(EXAMPLES, np.float32), sure, base, groups, {}, 100)
+  wrong = TaskMetric(MetricName.LOG_LOSS).compare(np.ones(EXAMPLES, np.float32), sure, base, groups, {}, 100)
   assert wrong.error.value == pytest.approx(np.log(512))
-  right = TaskMetric(Metric.LOG_LOSS).compare(np.zeros(EXAMPLES, np.float32), sure, base, groups, {}, 100)
+  right = TaskMetric(MetricName.LOG_LOSS).compare(np.zeros(EXAMPLES, np.float32), sure, base, groups, {}, 100)
   assert right.error.value == pytest.approx(-np.log(511 / 512))
 
 
@@ -178,33 +182,36 @@ def test_an_area_of_one_class_is_not_defined():
   """Judged, it is told; of a slice it is left out, and so it is where another metric is judged."""
   labels, predictions, base, groups, slices = _case(5)
   alone = {**slices, 'class 3': labels == 3}
-  assert [*TaskMetric(Metric.AUC).compare(labels, predictions, base, groups, alone, 100).slices] == ['third', 'some']
-  assert 'class 3' in TaskMetric(Metric.ACCURACY).compare(labels, predictions, base, groups, alone, 100).slices
+  assert [*TaskMetric(MetricName.AUC).compare(labels, predictions, base, groups, alone, 100).slices] == [
+    'third',
+    'some',
+  ]
+  assert 'class 3' in TaskMetric(MetricName.ACCURACY).compare(labels, predictions, base, groups, alone, 100).slices
   threes = np.full(EXAMPLES, 3, np.float32)
   message = 'There is no AUC of 400 examples that are all of class 3; give an eval split with several classes, or judge'
   with pytest.raises(FailedError, match=message):
-    TaskMetric(Metric.AUC).compare(threes, predictions, base, groups, {}, 100)
-  found = TaskMetric(Metric.ACCURACY).compare(threes, predictions, base, groups, {}, 100)
-  assert [*found.others] == ['log_loss'] and TaskMetric(Metric.ACCURACY).figures(found)['auc'] is None
+    TaskMetric(MetricName.AUC).compare(threes, predictions, base, groups, {}, 100)
+  found = TaskMetric(MetricName.ACCURACY).compare(threes, predictions, base, groups, {}, 100)
+  assert [*found.others] == ['log_loss'] and TaskMetric(MetricName.ACCURACY).figures(found)['auc'] is None
 
 
 def test_no_ratio_to_a_baseline_without_an_error():
   labels, predictions, _, groups, slices = _case(None)
   exact = {'exact': np.arange(EXAMPLES) < 9, 'rest': np.arange(EXAMPLES) >= 9}
   base = np.where(exact['exact'], labels, predictions)
-  assert TaskMetric(Metric.MAE).compare(labels, predictions, base, groups, exact, 100).slices['exact'].ratio is None
+  assert TaskMetric(MetricName.MAE).compare(labels, predictions, base, groups, exact, 100).slices['exact'].ratio is None
   with pytest.raises(FailedError, match='The baseline makes no error, so there is no MAE ratio to it'):
-    TaskMetric(Metric.MAE).compare(labels, predictions, labels, groups, slices, 100)
+    TaskMetric(MetricName.MAE).compare(labels, predictions, labels, groups, slices, 100)
 
 
 @pytest.mark.parametrize(
   ('metric', 'words', 'keys'),
   [
-    (Metric.RMSE, ('RMSE', 'RMSE ratio'), ['rmse', 'rmse_ratio', 'mae']),
-    (Metric.MAE, ('MAE', 'MAE ratio'), ['mae', 'mae_ratio', 'rmse']),
-    (Metric.ACCURACY, ('accuracy', 'loss of accuracy'), ['accuracy', 'accuracy_loss', 'log_loss', 'auc']),
-    (Metric.LOG_LOSS, ('log loss', 'log loss ratio'), ['log_loss', 'log_loss_ratio', 'accuracy', 'auc']),
-    (Metric.AUC, ('AUC', 'loss of AUC'), ['auc', 'auc_loss', 'accuracy', 'log_loss']),
+    (MetricName.RMSE, ('RMSE', 'RMSE ratio'), ['rmse', 'rmse_ratio', 'mae']),
+    (MetricName.MAE, ('MAE', 'MAE ratio'), ['mae', 'mae_ratio', 'rmse']),
+    (MetricName.ACCURACY, ('accuracy', 'loss of accuracy'), ['accuracy', 'accuracy_loss', 'log_loss', 'auc']),
+    (MetricName.LOG_LOSS, ('log loss', 'log loss ratio'), ['log_loss', 'log_loss_ratio', 'accuracy', 'auc']),
+    (MetricName.AUC, ('AUC', 'loss of AUC'), ['auc', 'auc_loss', 'accuracy', 'log_loss']),
   ],
 )
 def test_words_and_keys(metric, words, keys):
@@ -219,6 +226,6 @@ def test_words_and_keys(metric, words, keys):
 
 
 def test_the_metric_of_a_task():
-  task = Task(build_fn='a.build', kind=Kind.CLASSIFICATION, label='digit')
-  assert metric_of(task) == TaskMetric(Metric.ACCURACY)
-  assert metric_of(task.model_copy(update={'metric': Metric.AUC})) == TaskMetric(Metric.AUC)
+  task = Task(build_fn='a.build', kind=TaskKind.CLASSIFICATION, label='digit')
+  assert metric_of(task) == TaskMetric(MetricName.ACCURACY)
+  assert metric_of(task.model_copy(update={'metric': MetricName.AUC})) == TaskMetric(MetricName.AUC)

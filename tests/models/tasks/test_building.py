@@ -69,7 +69,7 @@ def test_a_task_that_does_not_fit(task, said):
 @pytest.mark.parametrize(
   ('labels', 'said'),
   [
-    ([0, 1, 10], 'of 1 of 3 examples in the eval split is no class, such as 10: classes are the whole numbers from 0 to 9'),
+    ([0, 1, 10], 'of 1 of 3 examples in the eval split is no class, such as 10: classes are the whole numbers from 0'),
     ([0.5, 1, -1], 'of 2 of 3 examples'),
     ([np.nan, 1, 2], 'of 1 of 3 examples'),
   ],

@@ -18,8 +18,8 @@ from pipeline.study import results as study_results
 from pipeline.study.folds import (
   Outcome,
   StudyFold,
+  StudyTask,
   StudyVariant,
-  Task,
   digest,
   everything,
   first_stamps,
@@ -120,14 +120,14 @@ def test_more_seeds_take_what_is_there(rides, first):
 )
 def test_a_unit_goes_by_what_it_depends_on(rides, overrides, code, same):
   """A stale unit is one with another key."""
-  task = Task(StudyBlock.REFERENCES, 'mean fare', (StudyVariant('mean fare', 'mean fare'),), lambda fold: {})
+  task = StudyTask(StudyBlock.REFERENCES, 'mean fare', (StudyVariant('mean fare', 'mean fare'),), lambda fold: {})
   fold = _fold(rides)
   other = Origin(loading.load('nyc', [*SMALL, 'study.blocks=[references]', *overrides]), 'rides', code)
   assert (other.key(task, fold) == Origin(CONFIG, 'rides', 'code').key(task, fold)) is same
 
 
 def test_other_rides_folds_and_variants_are_other_units(rides):
-  task = Task(StudyBlock.REFERENCES, 'a', (StudyVariant('a', 'a'),), lambda fold: {}, about='1')
+  task = StudyTask(StudyBlock.REFERENCES, 'a', (StudyVariant('a', 'a'),), lambda fold: {}, about='1')
   origin, fold = Origin(CONFIG, 'rides', 'code'), _fold(rides)
   keys = {
     origin.key(task, fold),
@@ -179,8 +179,8 @@ def test_a_variant_that_cannot_be_measured_does_not_cost_the_others(rides, tmp_p
     return {'fine': Outcome(np.zeros(fold.test.sum(), np.float32))}
 
   tasks = [
-    Task(StudyBlock.REFERENCES, 'lost', (StudyVariant('lost', 'fine'),), refuse),
-    Task(StudyBlock.REFERENCES, 'fine', (StudyVariant('fine', 'fine'),), measure),
+    StudyTask(StudyBlock.REFERENCES, 'lost', (StudyVariant('lost', 'fine'),), refuse),
+    StudyTask(StudyBlock.REFERENCES, 'fine', (StudyVariant('fine', 'fine'),), measure),
   ]
   monkeypatch.setitem(engine._BLOCKS, StudyBlock.REFERENCES, lambda config: iter(tasks))
   results = engine.run(CONFIG, rides, tmp_path, 'code', _Observer())

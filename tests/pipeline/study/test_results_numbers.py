@@ -19,7 +19,7 @@ from configs.records import Estimate
 from configs.study import StudyBlock
 from pipeline.study import results as study_results
 from pipeline.study import sweeps
-from pipeline.study.folds import Outcome, StudyFold, StudyVariant, Task, digest, score, t_interval
+from pipeline.study.folds import Outcome, StudyFold, StudyTask, StudyVariant, digest, score, t_interval
 from pipeline.study.records import OccupiedCells, RideLatency
 from pipeline.study.results import BlockResults, Results, UnitStore
 from transforms.engineering import catalogue
@@ -95,14 +95,14 @@ def test_one_seed_says_nothing_of_seeds():
 
 def test_without_its_reference_a_variant_has_no_ratio():
   block = _block()
-  block.lose(Task(StudyBlock.REFERENCES, 'b', (B,), lambda fold: {}), 'it fell.')
+  block.lose(StudyTask(StudyBlock.REFERENCES, 'b', (B,), lambda fold: {}), 'it fell.')
   [row] = _results(block).rows()
   assert row['rmse'] == pytest.approx(np.sqrt(2.5))
   assert 'ratio' not in row
   [lost] = _results(block).lost()
   assert (lost.block, lost.variant, lost.reason) == ('references', 'b', 'it fell.')
   # The first reason stays, and a variant that was never measured has no row.
-  block.lose(Task(StudyBlock.REFERENCES, 'b', (B, StudyVariant('c', 'b')), lambda fold: {}), 'again.')
+  block.lose(StudyTask(StudyBlock.REFERENCES, 'b', (B, StudyVariant('c', 'b')), lambda fold: {}), 'again.')
   assert block.lost == {'b': 'it fell.', 'c': 'again.'}
   assert [row['variant'] for row in _results(_block(b=True)).rows()] == ['a']
 
@@ -254,7 +254,7 @@ def test_what_another_unit_is():
   """Seed, number and name of the fold's task; block and `about` as well."""
   origin = study_results.Origin(CONFIG, 'rides', 'code')
   [fold, other] = _folds(1)
-  task = Task(StudyBlock.REFERENCES, 'a', (A,), lambda fold: {}, about='x')
+  task = StudyTask(StudyBlock.REFERENCES, 'a', (A,), lambda fold: {}, about='x')
   keys = [
     origin.key(task, fold),
     origin.key(task, other),

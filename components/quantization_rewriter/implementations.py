@@ -1,0 +1,50 @@
+"""Whose files are written: those of fare models, or of a user's own one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tfx.types import artifact_utils
+
+from components.specs import Artifacts, Properties, split_files
+from configs.compression import FileMetadata, KeepNames, Scheme
+from configs.model import Training
+from configs.task import Task
+from models.lite.rides import calibration_rides, ride_variants, validation_rides
+from models.lite.variants import Variants
+from models.settings import Settings
+
+
+def variants_of(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
+  """What makes the files of a step. Args: input_dict, exec_properties: of the step; see its component."""
+  return (_task_variants if exec_properties.get('task') else _ride_variants)(input_dict, exec_properties, schemes)
+
+
+def _ride_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
+  return ride_variants(
+    Settings.from_json(exec_properties | {'model': exec_properties['fare_model']}),
+    artifact_utils.get_single_uri(input_dict['transform_graph']),
+    split_files(input_dict['transformed_examples'], 'train'),
+    split_files(input_dict['examples'], 'eval'),
+    calibration_rides(schemes, exec_properties['calibration_rides']),
+    validation_rides(exec_properties['validation_rides']),
+    KeepNames(exec_properties['keep_names']),
+    FileMetadata.model_validate_json(exec_properties['metadata']),
+  )
+
+
+def _task_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
+  from models.tasks.variants import task_variants  # As rides do without the rest that it imports.
+
+  graph = input_dict.get('transform_graph')
+  return task_variants(
+    Task.model_validate_json(exec_properties['task']),
+    Training.model_validate_json(exec_properties['training']),
+    artifact_utils.get_single_uri(graph) if graph else None,
+    split_files(input_dict['transformed_examples'], 'train'),
+    split_files(input_dict['examples'], 'eval'),
+    schemes,
+    exec_properties['calibration_rides'],
+    exec_properties['validation_rides'],
+    KeepNames(exec_properties['keep_names']),
+  )
