@@ -339,6 +339,7 @@ ALLOWED = {
   'components/compression_gate/pushed_version.py': ("'rides': ",),
   'models/lite/conversion.py': ('calibration.rides',),
   'models/tasks/variants.py': ('calibration.rides',),
+  'models/trainer_run.py': ('config.sample_rides',),
   'models/recipe_training.py': ("'fare_model.weights.h5'", 'training.sample_rides'),
   'components/compression_gate/gate.py': ('evaluation.judged_rides',),
 }
