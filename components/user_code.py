@@ -6,13 +6,16 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import pathlib
+from typing import TYPE_CHECKING
 
 from configs.base import joined
-from configs.dataset import Dataset
 from configs.errors import UserError
-from configs.features import Features
-from configs.model import Model, Training
 from configs.task import Task, TaskKind
+
+if TYPE_CHECKING:
+  from configs.dataset import Dataset
+  from configs.features import Features
+  from configs.model import Model, Training
 
 _ROOMS = ('configs', 'models', 'components')
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent

@@ -1,4 +1,4 @@
-"""Keras and TFLite: the fare model, its training and signatures, and users' own. Only `trainer_run` and `run_fn` know TFX."""
+"""Keras and TFLite: the fare model, training, signatures, users' models. Only `trainer_run` and `run_fn` know TFX."""
 
 __all__ = [
   'charts',

@@ -48,6 +48,6 @@ def checkpoints_of(fn_args: fn_args_utils.FnArgs) -> str:
 
 
 def _digest(fn_args: fn_args_utils.FnArgs) -> str:
-  """What a checkpoint depends on: rides, features, configs, code, and the model that the base starts from."""
+  """What a checkpoint depends on: examples, features, configs, code, and the model that the base starts from."""
   inputs = [fn_args.train_files, fn_args.transform_output, fn_args.base_model, fn_args.custom_config]
   return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]

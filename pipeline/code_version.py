@@ -33,6 +33,9 @@ _DOTTED = re.compile(rf'(?:{"|".join(_ROOMS)})(?:\.[A-Za-z_]\w*)+(?:\.{{}})?')
 _FOLDER = pathlib.Path(__file__).resolve().parent.parent
 """The folder of the rooms: a checkout, or where the wheel is installed."""
 
+_OWN_MODELS = ('models.tasks.', 'components.compression_gate.task_examples')
+"""What runs for a user's own model alone, which no step of a run is for; `components.user_code` takes its digest."""
+
 _GIT_SECONDS = 5.0
 """A checkout on a slow disk is not worth a longer wait: nothing depends on its commit."""
 
@@ -122,7 +125,7 @@ def closure(*roots: str, folder: pathlib.Path = _FOLDER) -> frozenset[str]:
     if module in found:
       continue
     found.add(module)
-    todo += _modules(_read(module, folder).named, folder)
+    todo += (named for named in _modules(_read(module, folder).named, folder) if not named.startswith(_OWN_MODELS))
     parts = module.split('.')
     for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
       # What a package's functions import happens only to who calls them.

@@ -1,3 +1,3 @@
 """Judges the lite files themselves and picks the one that is pushed, as a TFX component."""
 
-__all__ = ['choice', 'component', 'measuring', 'pushed_version', 'records', 'report', 'rides']
+__all__ = ['choice', 'component', 'measuring', 'pushed_version', 'records', 'report', 'rides', 'task_examples']

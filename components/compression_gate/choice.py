@@ -131,6 +131,7 @@ class Thresholds(NamedTuple):
     unit: of the labels, for sentences.
     setting, increase_setting: where `error` and `increase` come from, for sentences.
     loss_setting, slice_setting: the same of the budget's two ratios; sentences name none where they are empty.
+    sample_setting: the same of the most examples that are judged.
   """
 
   error: float = math.inf
@@ -142,6 +143,7 @@ class Thresholds(NamedTuple):
   increase_setting: str = 'evaluation.max_rmse_increase'
   loss_setting: str = ''
   slice_setting: str = ''
+  sample_setting: str = 'evaluation.judged_rides'
 
   def amount(self, error: float, decimals: int = 3) -> str:
     """An error with its unit."""

@@ -38,7 +38,6 @@ from configs.compression import Compression
 from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.evaluation import Evaluation
-from configs.model import Training
 from configs.parts import Part
 from configs.serving import Shadow
 from configs.task import Task
@@ -49,6 +48,7 @@ from models.serving import fake_quantized
 
 if TYPE_CHECKING:
   from components.compression_gate.task_examples import JudgedTask
+  from configs.model import Training
 
 
 class CompressionGateSpec(component_spec.ComponentSpec):

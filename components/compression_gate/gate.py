@@ -107,7 +107,8 @@ def judge(
   missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
   if drawn_from is not None:
     examined = f'{len(examples):,} of {drawn_from:,} {examples.contract.terms.examples}'
-    remarks = [f'Judged on {examined} of the eval split, drawn at random (evaluation.judged_rides).', *remarks]
+    setting = thresholds.sample_setting and f' ({thresholds.sample_setting})'
+    remarks = [f'Judged on {examined} of the eval split, drawn at random{setting}.', *remarks]
   if unknown := [name for name in examples.slices if name not in candidates[baseline].errors.slices]:
     remarks.append(f'Slices of one class have no {metric.name} and are not judged: {", ".join(unknown)}.')
   terms = examples.contract.terms

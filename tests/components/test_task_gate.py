@@ -16,7 +16,7 @@ from sklearn.metrics import confusion_matrix, roc_auc_score
 
 from components.compression_gate.choice import Served, Variant, choose, misses, notes, too_little
 from components.compression_gate.gate import Judgement, judge
-from components.compression_gate.measuring import Measured
+from components.compression_gate.measuring import Measured, measure
 from components.compression_gate.pushed_version import ServedVersion, write_version
 from components.compression_gate.records import CompressionRecord
 from components.compression_gate.report import predictions, report
@@ -405,6 +405,66 @@ def test_predictions_of_classes_are_flat(judged):
   assert table.schema.field('dense.float32').type == pa.int16()
   np.testing.assert_array_equal(table['dense.float32'].to_numpy(), p > 0.5)
   np.testing.assert_allclose(table['dense.float32.probability'].to_numpy(), np.maximum(p, 1 - p), rtol=1e-6)
+
+
+def _converted(function, *shape):
+  """A file of a function of `x`."""
+  module = tf.Module()
+  module.function = tf.function(function, input_signature=[tf.TensorSpec([None, *shape], tf.float32, name='x')])
+  return tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module).convert()
+
+
+def _three_classes(bias):
+  """A file that tells three classes apart by the nearest of three corners, with a bias to the first one."""
+  corners = np.eye(3, dtype=np.float32)
+  return _converted(lambda x: {'p': tf.nn.softmax(SLOPE * (x @ corners) + [bias, 0.0, 0.0])}, 3)
+
+
+@pytest.mark.parametrize('bias', [0.0, 3.0])
+def test_files_of_several_classes(bias, tmp_path):
+  """With a bias the second file takes too many for the first class, which a slice of another one shows most."""
+  generator = np.random.default_rng(0)
+  labels = generator.integers(0, 3, COUNT)
+  x = (np.eye(3)[labels] + generator.normal(0, 0.3, (COUNT, 3))).astype(np.float32)
+  slices = {f'class {number}': labels == number for number in range(3)}
+  examples = Points({'x': x}, labels.astype(np.float32), np.arange(COUNT), slices)
+  paths = {}
+  for name, each in (('dense.float32', 0.0), ('biased.int8', bias)):
+    paths[name] = tmp_path / f'{name}.tflite'
+    paths[name].write_bytes(_three_classes(each))
+  found, record = _judged((paths, None), examples=examples)
+  row, wanted = record.named('biased.int8'), LiteRunner(paths['biased.int8']).predict({'x': x}).argmax(axis=1)
+  assert row.accuracy.value == pytest.approx(np.mean(wanted == labels))
+  assert row.within_budget is (bias == 0)
+  if bias:
+    assert row.worst_slice.name in ('class 1', 'class 2')
+    assert row.worst_slice.accuracy.value == pytest.approx(np.mean((wanted == labels)[slices[row.worst_slice.name]]))
+    assert "in the slice 'class " in row.reason and row.reason.endswith('(task.worst_slice_loss).')
+  assert record.named('dense.float32').confusion == tuple(
+    map(tuple, confusion_matrix(labels, LiteRunner(paths['dense.float32']).predict({'x': x}).argmax(axis=1)).tolist())
+  )
+  assert found.candidates['dense.float32'].measured.predictions.shape == (COUNT, 3)
+
+
+def test_a_served_file_of_other_classes_is_no_baseline(files, tmp_path):
+  """It runs on the same columns, and gives more numbers."""
+  path = tmp_path / 'served.tflite'
+  path.write_bytes(_converted(lambda x: {'p': tf.nn.softmax(tf.stack([x, -x, x], axis=1))}))
+  found, record = _judged(files, serving=ServedVersion('7', path, ('x',)))
+  assert record.served_version is None
+  assert found.notes == [
+    'Version 7, which serves, does not run on these examples: it gives 3 numbers for each, and not 1 number. It is no '
+    'baseline: task.max_loss_to_served is not held against anything.'
+  ]
+
+
+def test_an_example_without_a_number_for_some_class_is_counted_once(tmp_path):
+  path = tmp_path / 'a.tflite'
+  path.write_bytes(_converted(lambda x: {'p': tf.stack([x / x, x / x, x], axis=1)}))
+  x = np.ones(COUNT, np.float32)
+  x[[3, 8]] = 0
+  _, lost = measure({'a': path}, {'x': x}, COMPRESSION.measurement)
+  assert lost == {'a': 'It gives no number for 2 of 300 examples.'}
 
 
 @pytest.mark.parametrize(('classes', 'kept'), [(3, True), (50, True), (51, False)])

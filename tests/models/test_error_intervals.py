@@ -254,6 +254,8 @@ ELSEWHERE = {
   'configs/records.py': {'class Estimate'},
   # Errors of every day and slice out of the same draws, which are the home's.
   'pipeline/monitoring/judging.py': {'ResampledSums'},
+  # The metrics of other models, out of the same draws.
+  'models/task_metrics.py': {'ResampledSums'},
   # A share of a deviation, not an end of an interval.
   'components/compression_gate/pushed_version.py': {'0.025'},
 }

@@ -117,7 +117,7 @@ def test_what_makes_no_golden_rides(tmp_path, count, fares, message):
     write_golden(tmp_path, some_rides(load('nyc'), count), np.array(fares), np.ones(count))
 
 
-@pytest.fixture(params=[1], ids=['one_output'])
+@pytest.fixture(params=[1, 3], ids=['one_output', 'classes'])
 def images(request, tmp_path):
   """A version of a model of images: its folder, golden examples with a gap, and what the file gives for them."""
   kernel = np.random.default_rng(0).normal(size=(4, request.param)).astype(np.float32)

@@ -178,6 +178,16 @@ def test_confusion(classes):
   np.testing.assert_array_equal(confusion(labels, predictions), wanted)
 
 
+def test_the_interval_of_an_area_ends_at_1():
+  """One pair of 1,600 in the wrong order: a draw without either of the two is beyond 1 to the first order."""
+  labels = np.repeat([0, 1], 40).astype(np.float32)
+  values = np.linspace(0.1, 0.9, 80)
+  values[[39, 40]] = values[[40, 39]]
+  found = TaskMetric(MetricName.AUC).compare(labels, values, values, np.arange(80), {}, 200).error
+  assert found.value == pytest.approx(1 - 1 / 1600)
+  assert found.low < found.value < found.high == 1
+
+
 def test_an_area_of_one_class_is_not_defined():
   """Judged, it is told; of a slice it is left out, and so it is where another metric is judged."""
   labels, predictions, base, groups, slices = _case(5)
