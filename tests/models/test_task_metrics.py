@@ -183,7 +183,7 @@ def test_the_interval_of_an_area_ends_at_1():
   labels = np.repeat([0, 1], 40).astype(np.float32)
   values = np.linspace(0.1, 0.9, 80)
   values[[39, 40]] = values[[40, 39]]
-  found = TaskMetric(Metric.AUC).compare(labels, values, values, np.arange(80), {}, 200).error
+  found = TaskMetric(MetricName.AUC).compare(labels, values, values, np.arange(80), {}, 200).error
   assert found.value == pytest.approx(1 - 1 / 1600)
   assert found.low < found.value < found.high == 1
 
