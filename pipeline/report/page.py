@@ -68,6 +68,10 @@ def _made(title: str, make: Callable[[], Any], notes: list[str]) -> Any:
     return None
 
 
+_BREAK = re.compile(r'(?<=[._])(?=\w)|(?<=[a-z])(?=[A-Z])')
+"""Where a name may go on in a new line, as on a phone: after a dot or an underscore, before a word of its own."""
+
+
 def render(template: str, **content: Any) -> str:
   """A page out of a template of this package."""
   environment = jinja2.Environment(
@@ -77,8 +81,7 @@ def render(template: str, **content: Any) -> str:
     trim_blocks=True,
     lstrip_blocks=True,
   )
-  # A name may go on in a new line after a dot or an underscore, as on a phone.
-  environment.filters['breakable'] = lambda name: Markup(re.sub(r'([._])(?=\w)', r'\1<wbr>', str(escape(name))))
+  environment.filters['breakable'] = lambda name: Markup(_BREAK.sub('<wbr>', str(escape(name))))
   environment.globals['chart_style'] = Markup(charts.STYLE)
   return environment.get_template(template).render(content)
 

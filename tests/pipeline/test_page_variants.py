@@ -316,3 +316,9 @@ def test_a_variant_below_the_red_line_is_refused_with_its_reason(tmp_path):
   said = 'Below the red line of the RMSE, and beyond the budget all the same: dense.float16: Too slow: 9 of 8 µs.'
   assert found.count(said) == 2
   assert 'Below the red line' not in text(page_of(tmp_path / 'other', judged()))
+  # Of many, the table says why.
+  gate['variants'][0] |= {'within_budget': False}
+  gate['variants'][3] |= {'rmse_ratio': interval(1.0, 0.01), 'within_budget': False, 'reason': 'Too large.'}
+  gate['variants'][2] |= {'rmse_ratio': interval(1.0, 0.01)}
+  names = 'dense.float16, dense.dynamic_range and dense.int8; the table says why.'
+  assert text(page_of(tmp_path / 'many', gate)).count(f'beyond the budget all the same: {names}') == 2

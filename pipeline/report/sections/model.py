@@ -395,7 +395,7 @@ def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
     _scaled(batch.p50 if batch else None, 1),
     _scaled(variant.peak_bytes, 1e-6),
     _scaled(variant.sparsity, 100),
-    figure(variant.output_step, lambda step: number(step, 3) if step else '0'),
+    figure(variant.output_step, lambda step: number(step, 3 if step < 1000 else 0) if step else '0'),
     Cell(verdict, style='good' if variant.within_budget else 'bad'),
     Cell(variant.reason or '', style='reason'),
     style='chosen' if chosen else '' if made else 'faint',
@@ -456,6 +456,10 @@ def _chart(
   return Picture(title, picture, ' '.join(filter(None, (above, _refused_below(variants)))))
 
 
+_REASONS = 2
+"""As many reasons have room below a picture; of more variants the names."""
+
+
 def _refused_below(variants: CompressionRecord) -> str:
   """Why a variant whose RMSE is below the red line is beyond the budget all the same; empty where none is."""
   limit = variants.budget.rmse_ratio if variants.budget else None
@@ -466,8 +470,11 @@ def _refused_below(variants: CompressionRecord) -> str:
   ]
   if not refused:
     return ''
-  reasons = '; '.join(f'{variant.name}: {(variant.reason or "no reason is known").rstrip(".")}' for variant in refused)
-  return f'Below the red line of the RMSE, and beyond the budget all the same: {reasons}.'
+  if len(refused) > _REASONS:
+    said = f'{joined([variant.name for variant in refused])}; the table says why'
+  else:
+    said = '; '.join(f'{variant.name}: {(variant.reason or "no reason is known").rstrip(".")}' for variant in refused)
+  return f'Below the red line of the RMSE, and beyond the budget all the same: {said}.'
 
 
 _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')
