@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from components.compression_gate.records import CompressionRecord, JudgedVariant
+from components.compression_gate.records import CompressionRecord, JudgedVariant, ShadowRecord
 from configs.base import joined
 from configs.columns import LABEL
 from configs.compression import Budget, JudgedOn, Objective
@@ -17,7 +17,16 @@ from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
 from pipeline.report.charts import swatch
 from pipeline.report.frontier import Limits, Point, draw_frontier
-from pipeline.report.record import ColumnSummary, Difference, RunRecord, differences, period, read_config
+from pipeline.report.record import (
+  ColumnSummary,
+  Difference,
+  RunRecord,
+  Verdict,
+  differences,
+  period,
+  read_config,
+  verdict,
+)
 from pipeline.report.tables import (
   MISSING,
   Cell,
@@ -252,17 +261,21 @@ class VariantsSection(NamedTuple):
   recipes: tuple[tuple[str, str], ...]
 
 
+_HELD = ', of which the one to push is held by the limits of serving.shadow'
+
+
 def variants_section(record: RunRecord) -> VariantsSection | None:
   """The section, or `None` if no variant was made."""
   variants = record.variants
   if variants is None:
     return None
-  kept = sum(variant.within_budget for variant in variants.variants)
+  found = [verdict(variant, variants.shadow) for variant in variants.variants]
+  kept, held = sum(one.keeps_budget for one in found), Verdict.HELD in found
   lost = sum(variant.bytes is None for variant in variants.variants)
   unmade = f', {lost} of which could not be made' if lost else ''
   keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
   return VariantsSection(
-    counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
+    counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget{_HELD if held else ""}.',
     budget=_budget(variants.budget, variants.objective) if variants.budget else '',
     served=_judged_against(record, variants),
     notes=(*variants.notes, *_metadata(variants), *_schemes(record)),
@@ -380,8 +393,6 @@ def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
   marks = [word for word, true in (('chosen', chosen), ('baseline', variant.name == variants.baseline)) if true]
   worst, latency, batch = variant.worst_slice, variant.latency_us, variant.latency_batch_us
   spread = f'{number(latency.spread[0], 1)}–{number(latency.spread[1], 1)}' if latency else ''
-  made = variant.bytes is not None
-  verdict = ('✓ kept' if variant.within_budget else '✗ missed') if made and variant.rmse else 'not made'
   slowest = figures(worst.rmse_ratio if worst else None, 3)
   return row(
     Cell(variant.name, note=', '.join(marks)),
@@ -396,10 +407,24 @@ def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
     _scaled(variant.peak_bytes, 1e-6),
     _scaled(variant.sparsity, 100),
     figure(variant.output_step, lambda step: number(step, 3 if step < 1000 else 0) if step else '0'),
-    Cell(verdict, style='good' if variant.within_budget else 'bad'),
+    verdict_cell(variant, variants.shadow),
     Cell(variant.reason or '', style='reason'),
-    style='chosen' if chosen else '' if made else 'faint',
+    style='chosen' if chosen else '' if variant.bytes is not None else 'faint',
   )
+
+
+def verdict_cell(variant: JudgedVariant, shadow: ShadowRecord | None) -> Cell:
+  """Whether a variant keeps the budget; or that it does, but is held."""
+  found = verdict(variant, shadow)
+  mark, style, note = _VERDICTS.get(found, ('', 'bad', ''))
+  return Cell(f'{mark}{found.value}', note=note, style=style)
+
+
+_VERDICTS = {
+  Verdict.KEPT: ('✓ ', 'good', ''),
+  Verdict.MISSED: ('✗ ', 'bad', ''),
+  Verdict.HELD: ('', 'warn', 'by serving.shadow'),
+}
 
 
 def _scaled(value: float | None, factor: float, note: str = '') -> Cell:
@@ -438,7 +463,7 @@ def _chart(
       cost=value,
       ratio=variant.rmse_ratio,
       on_frontier=on_frontier(variant),
-      within_budget=variant.within_budget,
+      within_budget=verdict(variant, variants.shadow).keeps_budget,
       chosen=variant.name == variants.chosen,
       tooltip=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
     )
@@ -466,7 +491,10 @@ def _refused_below(variants: CompressionRecord) -> str:
   refused = [
     variant
     for variant in variants.variants
-    if limit is not None and variant.rmse_ratio and variant.rmse_ratio.value <= limit and not variant.within_budget
+    if limit is not None
+    and variant.rmse_ratio
+    and variant.rmse_ratio.value <= limit
+    and not verdict(variant, variants.shadow).keeps_budget
   ]
   if not refused:
     return ''
