@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -328,12 +329,14 @@ def draw_curves(
 
 
 def _tips(frame: Frame, series: Sequence[Series]) -> Iterator[Markup]:
-  """An arrowhead for each line that goes on above the picture, where it comes back."""
-  for one in series:
-    beyond = [(x, y) for x, y in zip(one.x, one.y, strict=False) if math.isfinite(y) and y > frame.y.high]
+  """An arrowhead for each line that goes on above or below the picture, where it comes back."""
+  edges = ((1, frame.y.high, frame.y.end - 1), (-1, frame.y.low, frame.y.start + 1))
+  for one, (side, edge, place) in itertools.product(series, edges):
+    known = ((x, y) for x, y in zip(one.x, one.y, strict=False) if math.isfinite(y))
+    beyond = [(x, y) for x, y in known if side * y > side * edge]
     if beyond:
-      highest = number(max(y for _, y in beyond))
-      yield tip(frame.x(beyond[-1][0]), frame.y.end - 1, 0, -1, one.style, f'{one.name or "It"} goes on to {highest}.')
+      farthest = number(side * max(side * y for _, y in beyond))
+      yield tip(frame.x(beyond[-1][0]), place, 0, -side, one.style, f'{one.name or "It"} goes on to {farthest}.')
 
 
 def settled(series: Sequence[Series]) -> tuple[float, float]:
@@ -412,6 +415,8 @@ svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; strok
 .curve { fill: none; stroke: var(--color); stroke-width: 1.7; stroke-linejoin: round; }
 .curve.faint { stroke-width: 1; opacity: .4; }
 .half { fill: var(--length); opacity: .5; }
+.share { fill: var(--s0); } .frame { fill: none; stroke: var(--line); }
+svg .on { font-size: 10.5px; } svg .dark { fill: var(--ground); }
 svg .size { fill: none; stroke: var(--soft); }
 .sea { fill: var(--ground); stroke: var(--line); }
 .ruler, .landmark { stroke: var(--ink); stroke-width: 1.4; fill: none; }

@@ -13,7 +13,8 @@ from configs.records import Estimate, estimate
 from pipeline.report.record import Difference, RunRecord, differences, read_variants
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides, slice_rmse
 from pipeline.report.run_charts import SIDES, Pair, draw_pairs
-from pipeline.report.sections.model import BADGES, verdict_cell
+from pipeline.report.sections.model import BADGES
+from pipeline.report.sections.variants import verdict_cell
 from pipeline.report.tables import (
   MISSING,
   Cell,

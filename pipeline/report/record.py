@@ -28,6 +28,7 @@ from configs.task import Metric
 from pipeline.local import output as local_output
 from pipeline.local.output import KeptRun, OutputDirectory
 from pipeline.local.steps import StepState
+from pipeline.report.judged import Judged
 from pipeline.summary_record import Status, StepRecord, Summary
 
 _ABSENT = object()
@@ -106,7 +107,7 @@ _OWN_KEYS = {
 """Artifacts that the summary names by keys of their own, also where it has no list of all."""
 
 
-class Verdict(str, enum.Enum):
+class BudgetVerdict(str, enum.Enum):
   """What came of a variant. One that is held keeps the budget, but not the limits of `serving.shadow`."""
 
   KEPT = 'kept'
@@ -117,16 +118,16 @@ class Verdict(str, enum.Enum):
   @property
   def keeps_budget(self) -> bool:
     """Whether it is within the budget."""
-    return self in (Verdict.KEPT, Verdict.HELD)
+    return self in (BudgetVerdict.KEPT, BudgetVerdict.HELD)
 
 
-def verdict(variant: JudgedVariant, shadow: ShadowRecord | None) -> Verdict:
+def verdict(variant: JudgedVariant, shadow: ShadowRecord | None) -> BudgetVerdict:
   """What came of a variant, in a run that compared one with what serves, or none."""
   if variant.bytes is None or all(getattr(variant, metric.value) is None for metric in Metric):
-    return Verdict.NOT_MADE
+    return BudgetVerdict.NOT_MADE
   if shadow is not None and shadow.held and shadow.variant == variant.name:
-    return Verdict.HELD
-  return Verdict.KEPT if variant.within_budget else Verdict.MISSED
+    return BudgetVerdict.HELD
+  return BudgetVerdict.KEPT if variant.within_budget else BudgetVerdict.MISSED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,12 +137,14 @@ class RunRecord:
   Attributes:
     config: a plain mapping, empty where there is none.
     variants: what `read_variants` found, once it was asked.
+    of_rides: whether these are rides and fares, or any examples of a user's own model.
   """
 
   output: OutputDirectory
   summary: Summary
   config: Mapping[str, Any]
   variants: CompressionRecord | None = None
+  of_rides: bool = True
 
   @property
   def name(self) -> str:
@@ -158,6 +161,11 @@ class RunRecord:
   def currency(self) -> str:
     """ISO 4217 code of the fares; empty where the config is lost."""
     return str(self.config.get('dataset', {}).get('currency', ''))
+
+  @property
+  def judged(self) -> Judged:
+    """By what the variants are judged; by their RMSE where none were."""
+    return Judged.by(self.variants.metric if self.variants else Metric.RMSE.value, self.currency, self.of_rides)
 
   @property
   def resamples(self) -> int:

@@ -180,6 +180,13 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/test_report_figures.py',
     'tests/pipeline/test_report*.py',
   ),
+  'pipeline/report/sections/variants.py': (
+    'tests/pipeline/test_page_*.py',
+    'tests/pipeline/test_report*.py',
+    'tests/pipeline/test_artifact_page.py',
+  ),
+  'pipeline/report/confusion.py': ('tests/pipeline/test_artifact_page.py',),
+  'pipeline/report/judged.py': ('tests/pipeline/test_page_*.py', 'tests/pipeline/test_artifact_page.py'),
   'pipeline/report/sections/training.py': (
     'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_report_figures.py',
