@@ -9,17 +9,17 @@ import math
 import os
 import pathlib
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from configs.columns import LABEL
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart, load_json
-from models.lite.client import LiteModel
 from models.lite.columns import InputColumn
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
+
+if TYPE_CHECKING:  # Whoever only asks what serves waits for no NumPy.
+  import numpy as np
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
@@ -288,6 +288,8 @@ def write_golden(
     tolerance: a file whose steps are coarse needs a larger one.
   Raises: ValueError: there is no ride, columns have other lengths, or a fare is no number.
   """
+  import numpy as np
+
   fares = {LABEL: np.asarray(lite_fares), f'saved_model_{LABEL}': np.asarray(saved_model_fares)}
   columns = {name: np.asarray(column) for name, column in rides.items()}
   shapes, count = {column.shape for column in (*columns.values(), *fares.values())}, len(fares[LABEL])
@@ -310,6 +312,10 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
     ManifestError: there are none, or a fare is beyond the tolerance.
     LiteFileError: the lite file can't be used, or not for these rides.
   """
+  import numpy as np
+
+  from models.lite.client import LiteModel
+
   path = pathlib.Path(version_dir) / GOLDEN
   golden = read_golden(path)
   version = pathlib.Path(version_dir)

@@ -62,10 +62,9 @@ def run(
   Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
   and `UserError` where the record of earlier windows can't be read.
   """
-  windowed = config.retraining.window is not None
   # Rides that the last run has read are known; a run that would only repeat it does not look into them.
-  with opened(config, source, output, manner=manner, look=windowed) as session:
-    code = run_window(session, force) if windowed else _run_whole(session, force)
+  with opened(config, source, output, manner=manner, look=False) as session:
+    code = _run_whole(session, force) if config.retraining.window is None else run_window(session, force)
   return report(session, code)
 
 
@@ -307,7 +306,7 @@ def run_window(session: Session, force: bool = False) -> int:
   """
   now = datetime.datetime.now(datetime.timezone.utc)
   ledger = Ledger.load(session.output.ledger)
-  plan = make_plan(session.config, session.source, ledger)
+  plan = make_plan(session.config, session.source, ledger, before_reading=lambda: look_at_rides(session))
   reason = None if force else no_new_data(plan, ledger, session.output)
   show_window(session, plan)
   if reason:
@@ -318,7 +317,8 @@ def run_window(session: Session, force: bool = False) -> int:
 def perform_window(
   session: Session, plan: Plan, ledger: Ledger, now: datetime.datetime, verdicts: Sequence[Verdict] = ()
 ) -> int:
-  """Runs a plan, see `recorded_run`; returns and raises as `perform` does."""
+  """Runs a plan, see `recorded_run`; returns and raises as `perform` does, and `IngestionError` as `look_at_rides`."""
+  look_at_rides(session)
 
   def job(observer: StepObserver) -> Summary:
     try:

@@ -21,7 +21,6 @@ from models.whole_files import write_whole
 from pipeline import errors
 from pipeline.local import output as local_output
 from pipeline.local.output import BusyError, OutputDirectory
-from pipeline.notifying.channels import senders
 from pipeline.notifying.metrics import write_metrics
 from pipeline.notifying.records import Notification, ToldRecord, ToldRows
 from pipeline.retraining.ledger import Ledger, served_since
@@ -128,6 +127,8 @@ def _notification(
 def _send(config: RunConfig, told: Notification, say: Callable[[str], None]) -> None:
   """By every channel, where the event is one that these are told."""
   if told.event in config.notify.on:
+    from pipeline.notifying.channels import senders  # Brings HTTP along.
+
     for name, send in senders(config.notify).items():
       with _or_said(f'{name} was not told of {told.event.value}', say):
         send(told)

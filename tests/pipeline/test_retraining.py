@@ -17,6 +17,7 @@ import types
 import pytest
 from click.testing import CliRunner
 
+from components.ride_example_gen import ingestion
 from components.ride_validator import divergence as drifts
 from configs import loading
 from configs.operations import Triggers
@@ -37,6 +38,7 @@ from pipeline.sources import data_source
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 from tests.pipeline.test_ledger import NOW, Days
+from tests.pipeline.test_unchanged import printed_by_farelite
 
 UTC = datetime.timezone.utc
 
@@ -189,6 +191,18 @@ def test_it_runs_where_a_trigger_fires_and_not_where_none_does(days, output, mon
     'No new data: the newest span, 2026-03-03, and the rest of the window are as the run'
   )
   assert [written['triggers'][i]['fires'] for i in range(2)] == [False, False]
+
+
+def test_a_call_with_nothing_new_loads_nothing_heavy(days, output):
+  """In a process of its own, as what it loads is asked of it."""
+  _serve(output, '10')
+  days.run()
+  days.plan()
+  Summary(status=Status.PUSHED).write(output.summary)
+  command = ['retrain', '--config', 'nyc', '--data', days.config.dataset.path, '--window', '3']
+  shown = printed_by_farelite([*command, '--output', str(output.path), '--now', NOW.isoformat()])
+  assert shown.splitlines()[-1] == '[]'
+  assert 'no run: No new data' in shown
 
 
 def test_each_span_of_a_back_fill_has_its_own_time(days, output, monkeypatch):
@@ -494,9 +508,9 @@ def test_a_day_that_an_earlier_run_read_is_not_new_where_the_window_reaches_back
 def test_a_span_that_is_as_it_was_is_not_surveyed_again(days, monkeypatch):
   days.run()
   inspected = []
-  inspection = plans.inspect_span
+  inspection = ingestion.inspect_span
   monkeypatch.setattr(
-    plans, 'inspect_span', lambda files, dataset: inspected.append(files) or inspection(files, dataset)
+    ingestion, 'inspect_span', lambda files, dataset: inspected.append(files) or inspection(files, dataset)
   )
   days.write(3, rows=21)
   days.plan()
