@@ -32,7 +32,7 @@ from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.terminal import VisibleConsole, plain_table, right, show_table, whole
 from pipeline.operations import registry
-from pipeline.operations.registry import RUNNING, RunEntry, read_runs
+from pipeline.operations.registry import RUNNING, RunEntry, read_attempts
 from pipeline.operations.store import UNUSABLE, open_store, place
 from pipeline.options import print_json
 from pipeline.summary_record import FailedStart
@@ -49,7 +49,7 @@ _WIDTH = 240
 def list_runs(where: str | None, as_json: bool) -> None:
   """Lists the runs. Raises `UserError` where there is nothing to list."""
   config, output, store = opened(where)
-  entries = read_runs(store, config, output)
+  entries = read_attempts(store, config, output)
   if as_json:
     print_json([entry.model_dump() for entry in entries])
   elif not entries:
@@ -84,7 +84,7 @@ def show(run: str, where: str | None, as_json: bool) -> None:
   from pipeline.operations.lineage import provenance
 
   config, output, store = opened(where)
-  entry = _find(read_runs(store, config, output), run, config)
+  entry = _find(read_attempts(store, config, output), run, config)
   found = provenance(store, config, output, entry)
   if as_json:
     print_json(found.to_json())
