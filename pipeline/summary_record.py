@@ -21,6 +21,9 @@ from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.retraining.triggers import Verdict
 
+PUSHER = 'Pusher'
+"""The step that pushes."""
+
 
 class Status(str, enum.Enum):
   """How a run ended."""
@@ -247,6 +250,11 @@ class Summary(Record):
   ended_early: bool = False
   window: WindowRecord | None = None
   triggers: tuple[Verdict, ...] = ()
+
+  @property
+  def newly_pushed(self) -> str | None:
+    """The version that this very run pushed; `None` where it pushed none, or found its model pushed already."""
+    return self.pushed_version if self.status is Status.PUSHED and PUSHER not in self.cached else None
 
   def write(self, path: pathlib.Path) -> None:
     """Writes the file whole or not at all; also with a figure that is not a number, as a bad model may have."""

@@ -34,6 +34,7 @@ from pipeline.local.terminal import (
   show_table,
   whole,
 )
+from pipeline.notifying import outcome
 from pipeline.options import print_json
 from pipeline.report.tables import seconds
 from pipeline.retraining.ledger import RUNNING, Ledger
@@ -128,7 +129,7 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
     with or_warned(console, f'The run could not be noted in {system}'):
       track()
   _show_outcome(session, summary, page)
-  _ended(session, Event(summary.status.value), summary)
+  _ended(session, outcome.event_of(summary), summary)
   return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
 
 

@@ -24,7 +24,7 @@ from pipeline.local.output import BusyError, OutputDirectory
 from pipeline.notifying.metrics import write_metrics
 from pipeline.notifying.records import Notification, ToldRecord, ToldRows
 from pipeline.retraining.ledger import Ledger, served_since
-from pipeline.summary_record import Summary
+from pipeline.summary_record import Status, Summary
 
 _DAY = datetime.timedelta(days=1)
 
@@ -59,6 +59,13 @@ def tell(
     if notify.channels:
       _send(config, told, say)
       _tell_if_stale(config, output, told, now, say)
+
+
+def event_of(summary: Summary) -> Event:
+  """What a run came to, for those who are told."""
+  if summary.status is Status.PUSHED and summary.newly_pushed is None:
+    return Event.NOTHING_NEW
+  return Event(summary.status.value)
 
 
 def tell_by_hand(config: RunConfig, output: OutputDirectory, event: Event, reason: str) -> list[str]:
@@ -104,7 +111,7 @@ def _notification(
       'newest': summary.window.newest if summary.window else None,
       'rows': ToldRows(read=rows.read, kept=rows.kept, quarantined_share=round(share, 6)) if rows else None,
       'rmse': metrics.rmse if metrics and metrics.rmse and math.isfinite(metrics.rmse.top) else None,
-      'pushed_version': version_number(summary.pushed_version or '') if event is Event.PUSHED else None,
+      'pushed_version': version_number(summary.newly_pushed or '') if event is not Event.NOTHING_NEW else None,
       'anomalies': tuple(found.sentence for found in summary.findings if found.severity != 'info'),
       'report': str(output.page) if output.page.is_file() else None,
     }
