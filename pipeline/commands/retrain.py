@@ -81,6 +81,8 @@ def situation(
   if last is not None and not last.finished:
     killed = f'it was killed, or its machine stopped (started {last.started:%Y-%m-%d %H:%M}).'
     unfinished = killed if last.status == RUNNING else last.reason
+  elif last is not None:
+    unfinished = last.not_registered
   return TriggerInputs(
     now=now,
     unfinished=unfinished,

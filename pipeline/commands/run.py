@@ -130,7 +130,7 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
       track()
   _show_outcome(session, summary, page)
   _ended(session, outcome.event_of(summary), summary)
-  return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
+  return 1 if summary.failed else 0
 
 
 def nothing_new(session: Session, summary: Summary, words: str | None = None) -> int:
@@ -173,6 +173,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
   if summary.metrics:
     show_table(console, _metrics_table(summary, summary.metrics, currency))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
+  color = 'yellow' if summary.not_registered else color
   status, took = summary.status.value, _took(summary)
   ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/]{took}:'
   say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
@@ -337,10 +338,10 @@ def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | No
   """Why there is nothing to run; `None` if there is something.
 
   There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves, as it was
-  pushed, if it pushed one.
+  pushed, if it pushed one, and is registered, if it was to be.
   """
   last = ledger.last
-  if last is None or not last.finished or not plan.same_as(last):
+  if last is None or not last.finished or last.not_registered or not plan.same_as(last):
     return None
   version = served_version(output.serving)
   if last.pushed_path and (version is None or served_alteration(output.serving)):

@@ -30,6 +30,7 @@ from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFi
 from pipeline.local.steps import Step, StepState, output_of
 from pipeline.summary_record import (
   PUSHER,
+  REGISTRY,
   FindingRecord,
   MetricsRecord,
   RecipeRecord,
@@ -161,7 +162,7 @@ def _training_notes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:
 
 def _registered(steps: Sequence[Step]) -> Iterator[str]:
   """What the pushed version is in a registry."""
-  output = output_of(steps, 'ModelRegistry', 'registered')
+  output = output_of(steps, REGISTRY, 'registered')
   if output and output.properties.get(REGISTERED):
     yield f"In Vertex AI's Model Registry it is {output.properties[REGISTERED]}."
 

@@ -63,6 +63,8 @@ def tell(
 
 def event_of(summary: Summary) -> Event:
   """What a run came to, for those who are told."""
+  if summary.not_registered is not None:
+    return Event.FAILED
   if summary.status is Status.PUSHED and summary.newly_pushed is None:
     return Event.NOTHING_NEW
   return Event(summary.status.value)

@@ -261,5 +261,6 @@ def recorded_run(
   statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
   ended = now + datetime.timedelta(seconds=time.monotonic() - began)
   outcome = {'status': result.status.value, 'reason': result.reason, 'pushed_path': result.pushed_path}
+  outcome['not_registered'] = result.not_registered
   ledger.end(**outcome, statistics=statistics, ended=ended)
   return result

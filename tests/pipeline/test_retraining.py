@@ -316,6 +316,15 @@ def test_what_serves_is_altered_so_there_is_something_to_do(days, output):
   assert altered.sentence.startswith('Version 10, which serves, is not what was pushed: ')
 
 
+def test_what_a_registry_refused_is_tried_again(days, output, monkeypatch):
+  days.run()
+  _serve(output, '10')
+  refused = {'pushed_path': '/serving/10', 'not_registered': 'It is not in the Model Registry.'}
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], **refused)
+  assert commands_run.no_new_data(days.plan(), days.ledger, output) is None
+  assert _retrain(days, output, monkeypatch) == (7, [['unfinished']])
+
+
 def test_nothing_was_run_yet(days, output):
   assert commands_run.no_new_data(days.plan(), days.ledger, output) is None
 
@@ -379,7 +388,9 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
   def run(config, source, out, observer, window, triggers, notes, start):
     seen.append((Ledger.load(output.ledger).last.status, source.spans, window.new_rows, triggers, notes, start))
     artifacts = {'StatisticsGen': {'statistics': '/statistics/1'}}
-    return Summary(status=Status.PUSHED, reason='good', pushed_path='/serving/10', artifacts=artifacts)
+    return Summary(
+      status=Status.PUSHED, reason='good', pushed_path='/serving/10', not_registered='no', artifacts=artifacts
+    )
 
   monkeypatch.setattr(local_run, 'run', run)
   plan = days.plan()
@@ -393,6 +404,7 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
     '/statistics/1',
   )
   assert (last.started, last.spans, last.setting) == (NOW, plan.digests, plan.setting)
+  assert last.not_registered == 'no'
   assert last.kept == {number: 20 for number in plan.digests}
   assert all(entry.was_read for entry in Ledger.load(output.ledger).spans.values())
 
