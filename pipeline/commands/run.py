@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from components.compression_gate.records import JudgedVariant
 from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined
 from configs.notify import Event
@@ -224,7 +225,7 @@ def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> No
 def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> Table:
   base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
   figures = ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration', *(['RMSE of dense'] if base else []))
-  table = plain_table(f'eval split ({currency})', *right(*figures))
+  table = plain_table(f'trained model ({currency})', *right(*figures))
   for row in summary.slices:
     whole = not row.slice
     table.add_row(
@@ -261,9 +262,19 @@ def _variants_table(summary: Summary, currency: str) -> Table:
       f'{variant.gzip_bytes:,}',
       f'{latency.p50:.1f}' if latency else '',
       f'{variant.sparsity:.0%}',
-      '[bold green]chosen[/]' if chosen else 'kept' if variant.within_budget else '[yellow]missed[/]',
+      '[bold green]chosen[/]'
+      if chosen
+      else 'kept'
+      if variant.within_budget
+      else f'[yellow]{_fault(summary, variant)}[/]',
     )
   return table
+
+
+def _fault(summary: Summary, variant: JudgedVariant) -> str:
+  """What keeps a variant from being pushed: a limit of the budget, or the comparison with what serves."""
+  shadow = summary.shadow
+  return 'held by shadow' if shadow and shadow.held and shadow.variant == variant.name else 'missed'
 
 
 def _lost(summary: Summary) -> dict[str, list[str]]:
