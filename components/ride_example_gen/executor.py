@@ -47,7 +47,7 @@ DATASET = Part(
   'places',
   'time',
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
-  *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'earliest', 'latest')),
+  *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'extras', 'earliest', 'latest')),
 )
 """What ingestion reads; where the rides are is in the step's own parameters."""
 
