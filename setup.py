@@ -60,6 +60,7 @@ INSTALL_REQUIRES = [
   'cronsim>=2.6,<2.8',  # When a cron expression fires. 2.8 takes days that never come, such as 30 February.
   'Jinja2>=3.1,<4',  # The report's templates; TFX brings it anyway, and it escapes what it is given.
   'MarkupSafe>=2,<4',  # The same escaping outside a template, as in charts.
+  'portalocker>=2.8,<5',  # One run at a time on an output directory.
   'ai-edge-litert>=2',  # What clients of the model run it with; TensorFlow's own interpreter is on its way out.
   'tzdata',  # IANA zones where the system has none, as in slim images.
 ]

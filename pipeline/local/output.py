@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import datetime
 import errno
-import fcntl
 import getpass
 import os
 import pathlib
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import click
+import portalocker
 
 from configs.errors import UserError
 from configs.texts import visible
@@ -177,7 +177,7 @@ def locked(
         other = ', or choose another --output' if elsewhere else ''
         raise BusyError(f"'{directory.path}' is in use by {holder}. {fix}{other}.")
       waiting(holder)
-      fcntl.flock(handle, fcntl.LOCK_EX)
+      portalocker.lock(handle, portalocker.LOCK_EX)
     handle.truncate(0)
     me = f'process {os.getpid()}, started {datetime.datetime.now():%Y-%m-%d %H:%M:%S}, by {person()}: {_command()}'
     with contextlib.suppress(OSError):  # A full disk has no room for a name, and the lock holds without.
@@ -219,8 +219,8 @@ def _taken(handle: IO[str], after: float = 0) -> bool:
   """Takes the lock, after some seconds, unless another one has it; it goes when the handle is closed."""
   time.sleep(after)
   try:
-    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-  except BlockingIOError:
+    portalocker.lock(handle, portalocker.LOCK_EX | portalocker.LOCK_NB)
+  except (portalocker.LockException, portalocker.AlreadyLocked):
     return False
   return True
 
