@@ -271,11 +271,9 @@ def config_differences(config: RunConfig) -> tuple[str, tuple[str, ...]]:
   """
   mine = _flat(config)
   compared = []
-  for name in loading.presets():
-    preset = loading.load(name)
-    if preset.dataset.name == config.dataset.name:
-      theirs = _flat(preset)
-      compared.append((name, {key: mine.get(key) for key in mine | theirs if mine.get(key) != theirs.get(key)}))
+  for name in loading.presets_of(config.dataset.name):
+    theirs = _flat(loading.load(name))
+    compared.append((name, {key: mine.get(key) for key in mine | theirs if mine.get(key) != theirs.get(key)}))
   if compared:
     name, different = min(compared, key=lambda one: len(one[1]))
     words = f'the preset {name}'
