@@ -100,12 +100,12 @@ OPTIONAL = {
   ('folders', 'extras'),
   [
     pytest.param(ROOMS, ('kfp', 'serve', 'notify'), id='rooms'),
-    pytest.param(('benchmarks', 'tests'), ('kfp', 'serve', 'notify', 'dev'), id='tests'),
+    pytest.param(('benchmarks', 'examples', 'tests'), ('kfp', 'serve', 'notify', 'dev'), id='tests'),
   ],
 )
 def test_what_is_imported_is_declared(folders: tuple[str, ...], extras: tuple[str, ...]):
   """Oracle: the files that each installed distribution says are its own."""
-  own = {*ROOMS, 'benchmarks', 'tests', *OPTIONAL, *sys.stdlib_module_names}
+  own = {*ROOMS, 'benchmarks', 'examples', 'tests', *OPTIONAL, *sys.stdlib_module_names}
   declared, stray = set(_declared(*extras)), {}
   for file in (file for folder in folders for file in sorted((REPOSITORY / folder).rglob('*.py'))):
     for name in _imports(file):

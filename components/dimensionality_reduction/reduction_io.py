@@ -1,4 +1,4 @@
-"""What a reduction reads and writes: training rides and a Beam basis in, Examples and a Transform graph out."""
+"""What a reduction reads and writes: training examples and a Beam basis in, Examples and a Transform graph out."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from tfx_bsl.tfxio import tf_example_record
 
 from components.example_batches import BATCH_ROWS
 from components.feature_engineering.example_io import ReadBatches
-from configs.dataset import LABEL
 from models.reduction.fitted import Fitted
-from models.reduction.in_graph import ReducedFeatures
+from models.reduction.in_graph import ReducedFeatures, apply_in_graph
+from models.reduction.mappings import Selection
 from models.reduction.projections import Basis
 from models.samples import RecordSample
 from transforms import names
@@ -34,9 +34,9 @@ _NAMES = {name: f'farelite_pca_{name}' for name in ('center', 'axes', 'covarianc
 """Of the analyzers' results in the graph."""
 
 
-def _analyze(inputs: Mapping[str, tf.Tensor], clip: float | None, width: int) -> dict[str, tf.Tensor]:
+def _analyze(inputs: Mapping[str, tf.Tensor], column: str, clip: float | None, width: int) -> dict[str, tf.Tensor]:
   """The `preprocessing_fn`: its analyzers are what is wanted, its output is of no use."""
-  numeric = tf.cast(inputs[names.NUMERIC], tf.float64)
+  numeric = tf.reshape(tf.cast(inputs[column], tf.float64), [-1, width])
   if clip is not None:
     numeric = tf.clip_by_value(numeric, -clip, clip)
   found = {
@@ -52,13 +52,19 @@ def _analyze(inputs: Mapping[str, tf.Tensor], clip: float | None, width: int) ->
 
 
 def beam_basis(
-  pipeline: beam.Pipeline, files: Sequence[str], schema: schema_pb2.Schema, clip: float | None, width: int
+  pipeline: beam.Pipeline,
+  files: Sequence[str],
+  schema: schema_pb2.Schema,
+  column: str,
+  clip: float | None,
+  width: int,
 ) -> Basis:
   """Runs `pipeline` and reads the axes.
 
   Args:
     pipeline: a fresh one; it is run here.
     files: transformed Examples of the training split.
+    column: name of the vector.
     clip: what the model clips the vector to.
   """
   records = tf_example_record.TFExampleBeamRecord('tfrecords_gzip', ['DimensionalityReduction'], schema)
@@ -66,7 +72,7 @@ def beam_basis(
   with tempfile.TemporaryDirectory() as folder:
     with pipeline, tft_beam.Context(temp_dir=os.path.join(folder, 'temp'), desired_batch_size=BATCH_ROWS):
       rides = pipeline | beam.Create(list(files), reshuffle=len(files) > 1) | beam.ParDo(ReadBatches(schema))
-      analyze = functools.partial(_analyze, clip=clip, width=width)
+      analyze = functools.partial(_analyze, column=column, clip=clip, width=width)
       fitted = (rides, adapter) | tft_beam.AnalyzeDataset(analyze, pipeline=pipeline)
       _ = fitted | tft_beam.WriteTransformFn(folder)
     transform_fn = os.path.join(folder, tft.TFTransformOutput.TRANSFORM_FN_DIR)
@@ -81,17 +87,17 @@ def beam_basis(
 class Reduce(beam.DoFn):
   """Record batches of the full vector to record batches of the reduced one, without the categories it took."""
 
-  def __init__(self, fitted: Fitted) -> None:
+  def __init__(self, fitted: Fitted, column: str) -> None:
     super().__init__()
-    self._fitted = fitted
+    self._fitted, self._column = fitted, column
 
   def process(self, batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, dict[str, object]]]:
     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    full = _values(columns[names.NUMERIC]).reshape(batch.num_rows, len(self._fitted.names))
+    full = _values(columns[self._column]).reshape(batch.num_rows, len(self._fitted.names))
     taken = {name: _values(columns.pop(name)) for name in self._fitted.taken}
     reduced = self._fitted.apply(full, taken)
     ends = pa.array(np.arange(batch.num_rows + 1, dtype=np.int64) * reduced.shape[1])
-    columns[names.NUMERIC] = pa.LargeListArray.from_arrays(ends, pa.array(reduced.reshape(-1)))
+    columns[self._column] = pa.LargeListArray.from_arrays(ends, pa.array(reduced.reshape(-1)))
     yield pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), {}
 
 
@@ -99,10 +105,33 @@ def _values(column: pa.Array) -> np.ndarray:
   return np.asarray(column.flatten().to_numpy(zero_copy_only=False))
 
 
-def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directory: str) -> None:
-  """Traces the features again, with constants in the place of analyzers; no ride is read.
+@dataclasses.dataclass(frozen=True)
+class ReducedColumn:
+  """From raw examples to what a Transform graph makes of them, one column reduced. A mapper: no full pass.
 
-  Args: transform_graph: the graph that they come from, for the schema of raw rides.
+  Attributes: column: its vector becomes float32 [batch, k].
+  """
+
+  transform_graph: str
+  column: str
+  fitted: Fitted
+
+  def __call__(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    graph = tft.TFTransformOutput(self.transform_graph)
+    layer = tft.make_and_track_object(graph.transform_features_layer, name='farelite_full')
+    outputs = dict(layer(dict(inputs)))
+    full, mapping = tf.reshape(outputs[self.column], [-1, len(self.fitted.names)]), self.fitted.mapping
+    if isinstance(mapping, Selection):
+      outputs[self.column] = tf.gather(full, mapping.kept.astype(np.int32), axis=1)
+    else:
+      outputs[self.column] = apply_in_graph(self.fitted, full, {})
+    return outputs
+
+
+def write_reduced_graph(features: ReducedFeatures | ReducedColumn, transform_graph: str, directory: str) -> None:
+  """Traces the features again, with constants in the place of analyzers; no example is read.
+
+  Args: transform_graph: the graph that they come from, for the schema of raw examples.
   """
   raw_folder = tft.TFTransformOutput.RAW_METADATA_DIR
   io_utils.copy_dir(os.path.join(transform_graph, raw_folder), os.path.join(directory, raw_folder))
@@ -119,43 +148,56 @@ def write_reduced_graph(features: ReducedFeatures, transform_graph: str, directo
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingRides:
-  """Some or all of the training rides.
+class TrainingExamples:
+  """Some or all of the training examples.
 
   Attributes:
-    numeric: float32 [rides, n].
-    fares: float32 [rides].
-    categories: int64 [rides] by categorical column.
-    read: rides that they were drawn from.
+    numeric: float32 [examples, n].
+    labels: float32 or int64 [examples].
+    categories: int64 [examples] by categorical column.
+    read: examples that they were drawn from.
   """
 
   numeric: np.ndarray
-  fares: np.ndarray
+  labels: np.ndarray
   categories: Mapping[str, np.ndarray]
   read: int
 
 
-def read_training_rides(
-  files: Sequence[str], spec: Mapping[str, tf.io.FixedLenFeature], categoricals: Sequence[str], sample: int, seed: int
-) -> TrainingRides:
-  """Draws at most `sample` rides, each with the same chance; see `models.samples.RecordSample`.
+def read_training_examples(
+  files: Sequence[str],
+  spec: Mapping[str, tf.io.FixedLenFeature],
+  column: str,
+  label: str,
+  categoricals: Sequence[str],
+  sample: int,
+  seed: int,
+) -> TrainingExamples:
+  """Draws at most `sample` examples, each with the same chance; see `models.samples.RecordSample`.
 
   Args:
     files: gzip TFRecords of transformed Examples.
-    categoricals: columns to read beside the vector and the fare.
-  Raises: ValueError: there is no ride, or no numeric vector.
+    spec: of what they hold.
+    column: name of the vector.
+    categoricals: columns to read beside the vector and the label.
+  Raises: ValueError: there is no example, no vector, or no label.
   """
-  if names.NUMERIC not in spec:
+  if column not in spec and column == names.NUMERIC:
     raise ValueError('There is no numeric feature to reduce; switch a block on under features.')
+  if missing := [name for name in (column, label) if name not in spec]:
+    raise ValueError(f"The transformed examples have no '{missing[0]}'. They have: {', '.join(sorted(spec))}.")
   drawn = RecordSample(sample, seed)
-  for batch in batches(files, spec, (names.NUMERIC, LABEL, *categoricals)):
-    rows = drawn.draw(len(batch[LABEL]))
-    drawn.add({name: column[rows] for name, column in batch.items()})
+  for batch in batches(files, spec, (column, label, *categoricals)):
+    rows = drawn.draw(len(batch[label]))
+    drawn.add({name: values[rows] for name, values in batch.items()})
   if not drawn.read:
-    raise ValueError(f'No transformed rides in {len(files)} files; the train split is empty.')
+    raise ValueError(f'No transformed examples in {len(files)} files; the train split is empty.')
   kept = drawn.columns()
-  return TrainingRides(
-    kept[names.NUMERIC], kept[LABEL].reshape(-1), {name: kept[name].reshape(-1) for name in categoricals}, drawn.read
+  return TrainingExamples(
+    kept[column].reshape(len(kept[column]), -1),
+    kept[label].reshape(-1),
+    {name: kept[name].reshape(-1) for name in categoricals},
+    drawn.read,
   )
 
 

@@ -114,10 +114,13 @@ def save(fitted: Fitted, directory: str) -> None:
   write_whole(os.path.join(directory, DETAILS_FILE), details_of(fitted).to_json() + '\n')
 
 
-def save_pictures(fitted: Fitted, directory: str, currency: str) -> None:
-  """Writes what there is to see of a reduction, SVG files, into `directory`, which is there; `currency` is of fares."""
-  for name, drawn in plots.draw(details_of(fitted), _arrays(fitted), currency).items():
-    title = f'{fitted.reduction.method.value}: {plots.TITLES[name]}'
+def save_pictures(
+  fitted: Fitted, directory: str, currency: str, label: str = plots.FARE, shape: tuple[int, ...] = ()
+) -> None:
+  """Writes what there is to see of a reduction, SVG files, into `directory`, which is there; see `plots.draw`."""
+  titles = plots.titles(label)
+  for name, drawn in plots.draw(details_of(fitted), _arrays(fitted), currency, label, shape).items():
+    title = f'{fitted.reduction.method.value}: {titles[name]}'
     write_whole(os.path.join(directory, name), standalone(grid([drawn], 1, title)))
 
 

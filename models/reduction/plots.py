@@ -24,7 +24,7 @@ from models.charts import (
   text,
   vertical,
 )
-from models.reduction.records import LOADINGS, POINTS, RECONSTRUCTION, SCORES, SCREE, ReductionDetails
+from models.reduction.records import LOADINGS, PATTERNS, POINTS, RECONSTRUCTION, SCORES, SCREE, ReductionDetails
 
 _KEPT, _DROPPED = 's0', 's7'
 _HEIGHT, _POINTS_HEIGHT = 240.0, 320.0
@@ -34,25 +34,45 @@ _CHARACTER, _MOST_NAME = 6.1, 200.0
 _SHADES = 7
 """Colours of correlations, from -1 to 1; the last four also from cheap to expensive."""
 
-TITLES = {
-  SCREE: 'Variance by component, and the cut',
-  LOADINGS: 'Correlation of each feature with each component',
-  SCORES: 'What the selection thinks of each feature',
-  POINTS: 'The first two components, coloured by fare',
-  RECONSTRUCTION: 'What the inputs that are left miss of each feature',
-}
-"""Of the pictures there may be, in their order."""
+FARE = 'fare'
+"""The label of rides, in words."""
 
 
-def draw(details: ReductionDetails, arrays: Mapping[str, np.ndarray], currency: str) -> dict[str, Markup]:
-  """The charts of a reduction by the names of their files, out of `reduction.json` and `reduction.npz`."""
+def titles(label: str = FARE) -> dict[str, str]:
+  """Of the pictures there may be, in their order."""
+  return {
+    SCREE: 'Variance by component, and the cut',
+    LOADINGS: 'Correlation of each feature with each component',
+    PATTERNS: 'The first components, pixel by pixel',
+    SCORES: 'What the selection thinks of each feature',
+    POINTS: f'The first two components, coloured by {label}',
+    RECONSTRUCTION: 'What the inputs that are left miss of each feature',
+  }
+
+
+def draw(
+  details: ReductionDetails,
+  arrays: Mapping[str, np.ndarray],
+  currency: str,
+  label: str = FARE,
+  shape: tuple[int, ...] = (),
+) -> dict[str, Markup]:
+  """The charts of a reduction by the names of their files, out of `reduction.json` and `reduction.npz`.
+
+  Args:
+    currency: of fares; '' where the label has no unit.
+    label: what points are coloured by.
+    shape: of the full vector; where it is a picture, [height, width] or [height, width, 1], its loadings are pictures,
+      too.
+  """
   missed = {RECONSTRUCTION: _reconstruction(details, arrays['unexplained'])}
   if details.decisions:
     return {SCORES: _scores(details)} | missed
   return {
     SCREE: _explained(details, arrays['explained'][:_MOST_BARS]),
     LOADINGS: _loadings(details, arrays['loadings']),
-    POINTS: _points(details, arrays['points'], arrays['fares'], currency),
+    **({PATTERNS: _patterns(details, arrays['loadings'], shape[:2])} if shape[2:] in ((), (1,)) and shape[1:] else {}),
+    POINTS: _points(details, arrays['points'], arrays['fares'], f'{label} ({currency})' if currency else label),
   } | missed
 
 
@@ -110,6 +130,33 @@ def _loadings(details: ReductionDetails, loadings: np.ndarray) -> Markup:
   return picture(WIDTH, end + _BOTTOM, label, *legend, *parts)
 
 
+_PATTERNS, _PATTERN_COLUMNS, _GAP = 20, 10, 8.0
+
+
+def _patterns(details: ReductionDetails, loadings: np.ndarray, shape: tuple[int, ...]) -> Markup:
+  """The loadings of the first components, each as a picture of the vector's own shape, the largest in full colour."""
+  height, width = shape
+  largest = np.abs(loadings).max(axis=0)
+  scaled = loadings / np.where(largest > 0, largest, 1)
+  shades = np.clip(np.floor((scaled + 1) / 2 * _SHADES), 0, _SHADES - 1).astype(int)
+  count = min(loadings.shape[1], _PATTERNS)
+  side = ((WIDTH - 20) / _PATTERN_COLUMNS - _GAP) / width
+  parts, bottom = [], 0.0
+  for place in range(count):
+    row, column = divmod(place, _PATTERN_COLUMNS)
+    left, top = 10 + column * (side * width + _GAP), 6 + row * (side * height + 22)
+    bottom = top + side * height + 16
+    pixels = shades[:, place].reshape(height, width)
+    for shade in range(_SHADES):
+      path = ''.join(
+        f'M{left + side * x:.1f} {top + side * y:.1f}h{side:.2f}v{side:.2f}h{-side:.2f}z'
+        for y, x in np.argwhere(pixels == shade).tolist()
+      )
+      parts += [element('path', d=path, class_=f'e{shade}')] if path else []
+    parts.append(text(left + side * width / 2, bottom - 4, str(place), 'middle', 'tick'))
+  return picture(WIDTH, bottom, f'{details.method}: loadings of the first {count} components as pictures.', *parts)
+
+
 def _reconstruction(details: ReductionDetails, missed: np.ndarray) -> Markup:
   """By feature, what a linear reconstruction from the model's inputs misses."""
   order = np.argsort(-missed, kind='stable')
@@ -126,10 +173,9 @@ def _scores(details: ReductionDetails) -> Markup:
   return _bars(rows, 'score; grey: dropped', f'{details.method}: {kept} of {len(decisions)} features kept.')
 
 
-def _points(details: ReductionDetails, points: np.ndarray, fares: np.ndarray, currency: str) -> Markup:
-  """The first two components of a sample, coloured by fare."""
+def _points(details: ReductionDetails, points: np.ndarray, fares: np.ndarray, fare: str) -> Markup:
+  """The first two components of a sample, coloured by the label, `fare` in words."""
   first, second = points[:, 0], points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
-  fare = f'fare ({currency})' if currency else 'fare'
   frame = Frame(
     x=horizontal(*padded(first.tolist())),
     y=vertical(*padded(second.tolist()), _POINTS_HEIGHT),

@@ -10,8 +10,8 @@ from configs.reduction import Reduction
 DETAILS_FILE, ARRAYS_FILE = 'reduction.json', 'reduction.npz'
 """In a `ReductionReport`: everything about a fitted reduction but its arrays, and those."""
 
-SCREE, LOADINGS, RECONSTRUCTION, POINTS, SCORES = (
-  'explained_variance.svg', 'loadings.svg', 'reconstruction.svg', 'components.svg', 'scores.svg',
+SCREE, LOADINGS, PATTERNS, RECONSTRUCTION, POINTS, SCORES = (
+  'explained_variance.svg', 'loadings.svg', 'patterns.svg', 'reconstruction.svg', 'components.svg', 'scores.svg',
 )  # fmt: skip
 """In the same place: its pictures, those that there are."""
 

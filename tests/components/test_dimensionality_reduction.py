@@ -23,6 +23,7 @@ from models.lite.conversion import convert_features
 from models.lite.flatbuffer import shrink
 from models.lite.rides import RideInputs
 from models.reduction import fitted as reduction_fitted
+from models.reduction.fitting import fit
 from pipeline.study.folds import read_kept
 from tests.components.test_feature_engineering import _write_examples, _write_schema
 from transforms import names
@@ -185,17 +186,19 @@ def test_the_report_has_data_and_pictures(outputs):
 def test_a_sample_in_bounded_memory(outputs, monkeypatch):
   monkeypatch.setattr(reduction_io, 'BATCH_ROWS', 300)
   some, again, everything = _training(outputs, 500), _training(outputs, 500), _training(outputs, 5000)
-  assert len(some.fares) == 500 and some.read == 2000 == len(everything.fares)
+  assert len(some.labels) == 500 and some.read == 2000 == len(everything.labels)
   np.testing.assert_array_equal(some.numeric, again.numeric)
   rows = {row.tobytes() for row in everything.numeric}
   assert all(row.tobytes() in rows for row in some.numeric)
-  assert abs(some.fares.mean() - everything.fares.mean()) < 1.5
+  assert abs(some.labels.mean() - everything.labels.mean()) < 1.5
 
 
 def _training(outputs, sample=10_000):
   graph = tft.TFTransformOutput(str(_only(outputs.full / 'transform_graph')))
   files = [str(path) for path in (outputs.full / 'transformed_examples').glob('*/Split-train/*')]
-  return reduction_io.read_training_rides(files, graph.transformed_feature_spec(), [], sample, seed=3)
+  return reduction_io.read_training_examples(
+    files, graph.transformed_feature_spec(), names.NUMERIC, LABEL, [], sample, seed=3
+  )
 
 
 def _examples(outputs, kind):
@@ -213,3 +216,55 @@ def _only(folder):
 def test_every_name_of_the_vector_is_known(outputs):
   fitted = reduction_fitted.load(str(_only(outputs.reduced['selection'] / 'report')))
   assert list(fitted.names) == [feature.name for feature in catalogue(CONFIG.dataset, CONFIG.features)]
+
+
+@pytest.mark.parametrize(
+  'given',
+  [
+    pytest.param({}, id='nothing'),
+    pytest.param({'column': 'image'}, id='no_label'),
+    pytest.param({'column': 'image', 'label': 'digit', 'dataset': CONFIG.dataset}, id='both'),
+  ],
+)
+def test_rides_or_a_column_with_its_label(given):
+  from tfx.types import channel, standard_artifacts
+
+  from components.dimensionality_reduction.component import DimensionalityReduction
+
+  with pytest.raises(ValueError, match='takes either dataset, features and slices of rides, or column and label'):
+    DimensionalityReduction(
+      transform_graph=channel.Channel(standard_artifacts.TransformGraph),
+      transformed_examples=channel.Channel(standard_artifacts.Examples),
+      reduction=REDUCTIONS['selection'],
+      **given,
+    )
+
+
+def test_a_column_that_is_not_there_is_named():
+  spec = {'image': tf.io.FixedLenFeature([8, 8], tf.float32), 'digit': tf.io.FixedLenFeature([1], tf.int64)}
+  with pytest.raises(ValueError, match=r"have no 'picture'\. They have: digit, image"):
+    reduction_io.read_training_examples([], spec, 'picture', 'digit', [], 10, 0)
+
+
+@pytest.mark.parametrize('method', ['variance', 'pca'])
+def test_a_column_of_any_graph(tmp_path, method):
+  """The layer of the written graph, against the vector reduced in memory."""
+  from tensorflow_transform import impl_helper
+  from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+  def scaled(inputs):
+    return {'picture': tf.reshape(inputs['pixels'], [-1, 2, 2]) / 2, 'kind': inputs['kind']}
+
+  spec = {'pixels': tf.io.FixedLenFeature([4], tf.float32), 'kind': tf.io.FixedLenFeature([], tf.string)}
+  full, reduced = str(tmp_path / 'full'), str(tmp_path / 'reduced')
+  metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+  metadata_io.write_metadata(metadata, f'{full}/{tft.TFTransformOutput.RAW_METADATA_DIR}')
+  types = impl_helper.get_type_specs_from_feature_specs(spec)
+  impl_helper.analyze_in_place(scaled, False, spec, types, full)
+  pixels = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32) * [1, 0, 2, 3]
+  fitted = fit(Reduction(method=method), 'abcd', pixels / 2, pixels[:, 0])
+  reduction_io.write_reduced_graph(reduction_io.ReducedColumn(full, 'picture', fitted), full, reduced)
+  raw = {'pixels': tf.constant(pixels, tf.float32), 'kind': tf.constant(['one'] * 50)}
+  found = tft.TFTransformOutput(reduced).transform_features_layer()(raw)
+  np.testing.assert_allclose(found['picture'].numpy(), fitted.apply(pixels / 2), atol=1e-5)
+  assert found['picture'].shape[1] == 3 and set(found['kind'].numpy()) == {b'one'}

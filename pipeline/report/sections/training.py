@@ -20,7 +20,7 @@ from configs.task import Metric
 from models.charts import settled
 from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
 from models.compression.training_charts import SMOOTHED, draw_base, draw_history, draw_weights, losses, stage_starts
-from models.reduction.plots import TITLES, draw
+from models.reduction.plots import draw, titles
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
 from pipeline.report.judged import Judged, judged_in
 from pipeline.report.record import RunRecord
@@ -253,7 +253,7 @@ def reduction_section(record: RunRecord) -> ReductionSection | None:
     summary, table = f'All {len(details.decisions)} features, and why', _decisions(details)
   else:
     summary, table = f'All {counted(details.inputs, "component")}', _components(details, loadings)
-  pictures = tuple((title, drawn[name]) for name, title in TITLES.items() if name in drawn)
+  pictures = tuple((title, drawn[name]) for name, title in titles().items() if name in drawn)
   return ReductionSection(_reduction_text(details), pictures, summary, table)
 
 

@@ -1,0 +1,1 @@
+"""What users copy: whole pipelines with models of their own, and the library in a notebook."""
