@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from configs.records import Estimate, RecordPart
-from configs.task import Metric
+from configs.task import MetricName
 from models.charts import united
 from models.task_metrics import TaskMetric
 from pipeline.report.tables import Cell, Heading, bracket, change, figures, interval, number
@@ -32,7 +32,7 @@ class Judged:
   @classmethod
   def by(cls, metric: str, unit: str = '', of_rides: bool = True) -> Judged:
     """What rides are judged by, or the examples of a user's own model."""
-    found = TaskMetric(Metric(metric))
+    found = TaskMetric(MetricName(metric))
     return cls(found, unit) if of_rides else cls(found, unit, 'example', 'answer')
 
   @property
@@ -54,7 +54,7 @@ class Judged:
   @property
   def article(self) -> str:
     """`an RMSE`, `a log loss`."""
-    return f'{"a" if self.metric.judged is Metric.LOG_LOSS else "an"} {self.name}'
+    return f'{"a" if self.metric.judged is MetricName.LOG_LOSS else "an"} {self.name}'
 
   @property
   def of_answer(self) -> str:
@@ -65,7 +65,7 @@ class Judged:
   def others(self) -> tuple[Judged, ...]:
     """What is shown beside it in tables: of classes every metric."""
     others = [*self.metric.figures(None)][2:] if self.metric.classifies else []
-    return tuple(dataclasses.replace(self, metric=TaskMetric(Metric(key))) for key in others)
+    return tuple(dataclasses.replace(self, metric=TaskMetric(MetricName(key))) for key in others)
 
   @property
   def is_loss(self) -> bool:
@@ -134,19 +134,19 @@ class Judged:
 
   @property
   def _unit(self) -> str:
-    return self.unit if self.metric.judged in (Metric.RMSE, Metric.MAE) else ''
+    return self.unit if self.metric.judged in (MetricName.RMSE, MetricName.MAE) else ''
 
   @property
   def _digits(self) -> int | None:
-    return None if self.metric.judged in (Metric.RMSE, Metric.MAE) else 4
+    return None if self.metric.judged in (MetricName.RMSE, MetricName.MAE) else 4
 
 
 _MEANINGS = {
-  Metric.RMSE: 'Root mean squared error: large misses weigh more.',
-  Metric.MAE: 'Mean absolute error.',
-  Metric.ACCURACY: 'Share of the examples whose most likely class is theirs.',
-  Metric.LOG_LOSS: 'Mean of -ln p of the true class: sure mistakes weigh more.',
-  Metric.AUC: 'Area under the ROC curve; of several classes the mean over each against the rest.',
+  MetricName.RMSE: 'Root mean squared error: large misses weigh more.',
+  MetricName.MAE: 'Mean absolute error.',
+  MetricName.ACCURACY: 'Share of the examples whose most likely class is theirs.',
+  MetricName.LOG_LOSS: 'Mean of -ln p of the true class: sure mistakes weigh more.',
+  MetricName.AUC: 'Area under the ROC curve; of several classes the mean over each against the rest.',
 }
 
 
@@ -158,5 +158,5 @@ def _apart(loss: float) -> str:
 
 def judged_in(found: RecordPart, usual: Judged) -> Judged:
   """By what the figures of a training report are judged, which stand beside those of the dense base; else as usual."""
-  known = (dataclasses.replace(usual, metric=TaskMetric(metric)) for metric in Metric)
+  known = (dataclasses.replace(usual, metric=TaskMetric(metric)) for metric in MetricName)
   return next((judged for judged in known if judged.relative(found) is not None), usual)

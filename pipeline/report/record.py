@@ -24,7 +24,7 @@ from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.presets import load_yaml
 from configs.records import Estimate, RecordT, load_json
-from configs.task import Metric
+from configs.task import MetricName
 from pipeline.local import output as local_output
 from pipeline.local.output import KeptRun, OutputDirectory
 from pipeline.local.steps import StepState
@@ -123,7 +123,7 @@ class BudgetVerdict(str, enum.Enum):
 
 def verdict(variant: JudgedVariant, shadow: ShadowRecord | None) -> BudgetVerdict:
   """What came of a variant, in a run that compared one with what serves, or none."""
-  if variant.bytes is None or all(getattr(variant, metric.value) is None for metric in Metric):
+  if variant.bytes is None or all(getattr(variant, metric.value) is None for metric in MetricName):
     return BudgetVerdict.NOT_MADE
   if shadow is not None and shadow.held and shadow.variant == variant.name:
     return BudgetVerdict.HELD
@@ -165,7 +165,7 @@ class RunRecord:
   @property
   def judged(self) -> Judged:
     """By what the variants are judged; by their RMSE where none were."""
-    return Judged.by(self.variants.metric if self.variants else Metric.RMSE.value, self.currency, self.of_rides)
+    return Judged.by(self.variants.metric if self.variants else MetricName.RMSE.value, self.currency, self.of_rides)
 
   @property
   def resamples(self) -> int:

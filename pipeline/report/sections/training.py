@@ -16,7 +16,7 @@ from configs import loading
 from configs.base import joined
 from configs.recipe import DENSE
 from configs.records import Estimate
-from configs.task import Metric
+from configs.task import MetricName
 from models.charts import settled
 from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
 from models.compression.training_charts import SMOOTHED, draw_base, draw_history, draw_weights, losses, stage_starts
@@ -109,7 +109,7 @@ def _base_sentence(history: Mapping[str, Any], record: RunRecord) -> str:
   training = record.config.get('training', {})
   if (training.get('epochs') or 0) > epochs and (training.get('max_steps') or math.inf) <= steps * 2:
     text = f'{text[:-1]}; {counted(training["epochs"], "epoch")} would take more than training.max_steps.'
-  metric = next((metric for metric in Metric if f'val_{metric.value}' in history), None)
+  metric = next((metric for metric in MetricName if f'val_{metric.value}' in history), None)
   if metric is None:
     return text
   judged = Judged.by(metric, usual.unit, record.of_rides)
