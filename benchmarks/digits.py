@@ -36,6 +36,7 @@ from models.compiled_steps import CrossEntropy
 from models.keras_compat import keras
 from models.lite.interpreter import LiteRunner
 from models.lite.variants import Variants
+from models.protocols import RawExamples
 from models.recipe_training import RecipeTraining
 from models.serving import SharingExporter, kernels, read_weights
 from models.task_metrics import metric_of
@@ -129,7 +130,7 @@ def _cell(variants: Variants, recipe: Recipe, scheme: Scheme, saved_model: str) 
   return Cell(top_1(content, variants.held_out), content, zeros)
 
 
-def top_1(content: bytes, held_out: RawTaskExamples) -> float:
+def top_1(content: bytes, held_out: RawExamples) -> float:
   """Share of the digits that a file reads as they are."""
   return float((LiteRunner(content).predict(held_out.columns).argmax(axis=1) == held_out.labels).mean())
 

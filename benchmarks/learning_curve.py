@@ -27,7 +27,7 @@ from rich.table import Table
 
 from benchmarks import simulator
 from components.ride_example_gen.canonical import canonicalize
-from components.ride_example_gen.spans import in_eval
+from components.ride_example_gen.splitting import in_eval
 from configs.dataset import TIME
 from configs.loading import load
 from configs.run import RunConfig

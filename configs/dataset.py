@@ -201,6 +201,7 @@ class Rules(Config):
     fare (currency): valid fares, of the city's currency.
     bounds: the bounding box of both ends of the ride.
     passengers (people): valid passenger counts.
+    extras: valid numbers of numeric extras, by name; without a range any number is.
     earliest: first valid day of pickup.
     latest: last valid day of pickup.
     max_quarantined_share: a larger share of quarantined rows fails the run.
@@ -209,6 +210,7 @@ class Rules(Config):
   fare: Interval
   bounds: Bounds
   passengers: Interval = Interval(min=0, max=9)
+  extras: dict[Identifier, Interval] = {}
   earliest: datetime.date = datetime.date(2009, 1, 1)
   latest: datetime.date = datetime.date(2060, 12, 31)
   max_quarantined_share: Fraction = 0.1
@@ -228,7 +230,7 @@ class Rules(Config):
     """The valid numbers of a canonical column; `None` of one without a rule."""
     if name in COORDINATES:
       return self.bounds.longitude if name.endswith('longitude') else self.bounds.latitude
-    return {LABEL: self.fare, PASSENGERS: self.passengers}.get(name)
+    return {LABEL: self.fare, PASSENGERS: self.passengers, **self.extras}.get(name)
 
 
 class Landmark(Config):
@@ -362,6 +364,11 @@ class Dataset(Config):
     names = [*self.raw_inputs(), LABEL, 'key']
     for name in sorted({name for name in names if names.count(name) > 1}):
       yield Problem('', f"extras: the name '{name}' is taken.")
+    numeric = [extra.name for extra in self.extras if extra.kind == 'numeric']
+    for name in self.rules.extras:
+      if name not in numeric:
+        there = f'there are {joined(numeric)}' if numeric else 'dataset.extras has none'
+        yield Problem(f'rules.extras.{name}', f'has no effect, as no numeric extra has this name; {there}.')
 
   @property
   def named_format(self) -> FileFormat:

@@ -21,7 +21,6 @@ from configs.base import Idle, Problem, nearest
 from configs.compression import SCHEMES
 from configs.errors import UserError
 from configs.layering import Layers, removed
-from configs.mistakes import problems_of
 from configs.presets import RECIPES, PresetFolder, extended_file, is_file, load_yaml, merge, packaged, read_mapping
 from configs.run import RunConfig
 
@@ -36,6 +35,11 @@ class ConfigError(UserError):
 def presets() -> tuple[str, ...]:
   """Names of the packaged presets, such as `nyc`."""
   return tuple(packaged())
+
+
+def presets_of(dataset: str) -> tuple[str, ...]:
+  """Names of the packaged presets whose rides are of the dataset of this name, known without validating any."""
+  return tuple(name for name in presets() if _merged(_layers(name)).get('dataset', {}).get('name') == dataset)
 
 
 def known_presets(wanted: str) -> str:
@@ -59,7 +63,7 @@ def load(source: str | None = None, overrides: Sequence[str] = (), *, kept: bool
   Raises: ConfigError: nothing to read, bad YAML, values that can't be, or settings that have no effect.
   """
   layers = _layers(source or 'chicago')
-  values = copy.deepcopy(functools.reduce(merge, layers))
+  values = copy.deepcopy(_merged(layers))
   for override in overrides:
     _override(values, override)
   return _validated(values, Layers(layers, overrides, kept))
@@ -79,6 +83,8 @@ def _validated(values: dict[str, Any], layers: Layers) -> RunConfig:
     try:
       config, problems, is_partial = RunConfig.model_validate(values), [], False
     except pydantic.ValidationError as error:
+      from configs.mistakes import problems_of  # What is expected instead, which a right config does not ask for.
+
       problems = problems_of(error, RunConfig, values, _LISTS)
       is_partial = any(detail['loc'] for detail in error.errors())
       # What hangs on several sections is checked only once each section is right by itself.
@@ -141,6 +147,10 @@ def _layers(source: str, seen: tuple[str, ...] = (), root: pathlib.Path | None =
   except ValueError as error:
     raise ConfigError(str(error)) from None
   return [*_layers(found, (*seen, source), root), values]
+
+
+def _merged(layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+  return functools.reduce(merge, layers)
 
 
 def _file(source: str) -> Traversable | None:

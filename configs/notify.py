@@ -23,8 +23,8 @@ _FIX = 'name an environment variable for it, such as ${FARELITE_TOKEN}'
 class Event(str, enum.Enum):
   """What may be told.
 
-  A run ends as one of the first four. `nothing_new` is a call that had nothing to run. `stale` comes besides, where
-  nothing was pushed for too long.
+  A run ends as one of the first four. `nothing_new` is a call that had nothing to run, or whose model had been pushed
+  already. `stale` comes besides, where nothing was pushed for too long.
   """
 
   PUSHED = 'pushed'

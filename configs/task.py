@@ -100,6 +100,11 @@ class Task(Config):
       yield Problem('classes', 'has no effect in a regression; leave it out.')
     if len(self.classes) == 1:
       yield Problem('classes', 'must name at least two classes, or none.')
+    if self.limit is not None and self.judged.larger_is_better and not 0 < self.limit <= 1:
+      percent = f' For {self.limit:g} % write {self.limit / 100:g}.' if 1 < self.limit <= 100 else ''
+      yield Problem('limit', f'must be a share of 1 for {self.judged.value}, got {self.limit:g}.{percent}')
+    elif self.limit is not None and self.limit <= 0:
+      yield Problem('limit', f'must be above 0 for {self.judged.value}, got {self.limit:g}.')
     if self.unit and self.kind is TaskKind.CLASSIFICATION:
       yield Problem('unit', 'has no effect in a classification, whose labels have none; leave it out.')
 

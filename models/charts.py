@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,12 +17,21 @@ MISSING = '–'
 """For what is not known."""
 
 
-def number(value: float | None, digits: int = 2) -> str:
-  """A number with thousands separators and a true minus sign; `–` for none."""
+def number(value: float | None, digits: int | None = None) -> str:
+  """A number with thousands separators and a true minus sign; `–` for none.
+
+  Args: digits: decimals; as many as an amount has when `None`, see `amount_digits`.
+  """
   if value is None or not math.isfinite(value):
     return MISSING
+  digits = amount_digits(value) if digits is None else digits
   text = f'{value:,.{digits}f}'
   return text.lstrip('-') if float(text.replace(',', '')) == 0 else text.replace('-', '−')
+
+
+def amount_digits(value: float) -> int:
+  """Decimals of an amount: two, but none where it is in thousands, as it is in currencies of small units."""
+  return 0 if abs(value) >= 1000 else 2
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -154,6 +164,12 @@ WIDTH = 420.0
 """Of every chart: it fills a phone, or half of a page, at about its own size."""
 
 _LEFT, _FRAME_RIGHT, _FRAME_TOP, _FRAME_BOTTOM = 46.0, 10.0, 22.0, 36.0
+_WIDE, _NARROW = 7.2, 3.6
+
+
+def room(said: str) -> float:
+  """How wide the text of a tick is at most: in the letters of a phone, which are the largest."""
+  return sum(_NARROW if mark in f',. {SPACE}' else _WIDE for mark in said)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +177,7 @@ class Frame:
   """The plot area of a chart and the names of its axes.
 
   Attributes:
-    x: the horizontal scale.
+    x: the horizontal scale; it begins further right where the figures of the vertical axis need more room.
     y: the vertical scale; its start is below its end.
     x_label, y_label: what the axes show, with the units.
     is_row: whether the horizontal axis is a row of things, whose places mean nothing.
@@ -176,21 +192,29 @@ class Frame:
   y_format: Callable[[float], str] | None = None
   is_row: bool = False
 
+  def __post_init__(self) -> None:
+    left = 8 + max(map(room, self._y_ticks().values()), default=0.0)
+    object.__setattr__(self, 'x', dataclasses.replace(self.x, start=max(self.x.start, left)))
+
+  def _y_ticks(self) -> dict[float, str]:
+    ticks = _spread(self.y, 12)
+    written = self.y_format or (lambda value: number(value, decimals(ticks)))
+    return {tick: written(tick) for tick in ticks}
+
   def drawn(self) -> Markup:
     """Grid, tick labels and axis names."""
     left, right = self.x.start, self.x.end
     parts = []
-    ticks = _spread(self.y, 12)
-    written = self.y_format or (lambda value: number(value, decimals(ticks)))
-    for tick in ticks:
+    for tick, said in self._y_ticks().items():
       place = self.y(tick)
-      parts += [line(left, place, right, place, 'grid'), text(left - 6, place + 4, written(tick), 'end', 'tick')]
+      parts += [line(left, place, right, place, 'grid'), text(left - 6, place + 4, said, 'end', 'tick')]
     for tick in _spread(self.x, 36):
       parts.append(text(self.x(tick), self.y.start + 15, self.x_format(tick), 'middle', 'tick'))
     parts += [
       line(left, self.y.start, right, self.y.start, 'axis'),
-      *cut(self.y, left, self.y.start, upright=True),
-      *([] if self.is_row else cut(self.x, left, self.y.start)),
+      # Each a little off the corner, where they would cross.
+      *cut(self.y, left, self.y.start - 5, upright=True),
+      *([] if self.is_row else cut(self.x, left + 5, self.y.start)),
       text((left + right) / 2, self.y.start + 31, self.x_label, 'middle', 'label'),
       text(2, self.y.end - 9, self.y_label, 'start', 'label'),
     ]
@@ -305,12 +329,14 @@ def draw_curves(
 
 
 def _tips(frame: Frame, series: Sequence[Series]) -> Iterator[Markup]:
-  """An arrowhead for each line that goes on above the picture, where it comes back."""
-  for one in series:
-    beyond = [(x, y) for x, y in zip(one.x, one.y, strict=False) if math.isfinite(y) and y > frame.y.high]
+  """An arrowhead for each line that goes on above or below the picture, where it comes back."""
+  edges = ((1, frame.y.high, frame.y.end - 1), (-1, frame.y.low, frame.y.start + 1))
+  for one, (side, edge, place) in itertools.product(series, edges):
+    known = ((x, y) for x, y in zip(one.x, one.y, strict=False) if math.isfinite(y))
+    beyond = [(x, y) for x, y in known if side * y > side * edge]
     if beyond:
-      highest = number(max(y for _, y in beyond))
-      yield tip(frame.x(beyond[-1][0]), frame.y.end - 1, 0, -1, one.style, f'{one.name or "It"} goes on to {highest}.')
+      farthest = number(side * max(side * y for _, y in beyond))
+      yield tip(frame.x(beyond[-1][0]), place, 0, -side, one.style, f'{one.name or "It"} goes on to {farthest}.')
 
 
 def settled(series: Sequence[Series]) -> tuple[float, float]:
@@ -389,6 +415,8 @@ svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; strok
 .curve { fill: none; stroke: var(--color); stroke-width: 1.7; stroke-linejoin: round; }
 .curve.faint { stroke-width: 1; opacity: .4; }
 .half { fill: var(--length); opacity: .5; }
+.share { fill: var(--s0); } .frame { fill: none; stroke: var(--line); }
+svg .on { font-size: 10.5px; } svg .dark { fill: var(--ground); }
 svg .size { fill: none; stroke: var(--soft); }
 .sea { fill: var(--ground); stroke: var(--line); }
 .ruler, .landmark { stroke: var(--ink); stroke-width: 1.4; fill: none; }

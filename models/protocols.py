@@ -3,11 +3,11 @@
 The trainer of recipes, the rewriter and the gate work on any Keras model that keeps to these; they know neither the
 meaning of a column nor the unit of a label. A model to compress is a functional `keras.Model` that
 
-- takes its inputs by name and gives float32 [batch, 1];
+- takes its inputs by name and gives float32 [batch, 1] or [batch, classes];
 - holds a `keras.Sequential` named `models.compression.layers.DENSE_CORE` of Dense and Dropout layers alone, the last of
-  which is the output; what stands ahead of it may be embeddings, joints and a `Clip`. The trainer of recipes also takes
-  a model without one: it prunes, clusters and quantizes convolutions, normalizations and residual additions as a whole
-  (`models.compression.whole_model`); the rewriter does not yet;
+  which is the output; what stands ahead of it may be embeddings, joints and a `Clip`. A model without one is pruned,
+  clustered, quantized and converted as a whole: convolutions, normalizations, residual additions
+  (`models.compression.whole_model`, `models.lite.whole_validation`);
 - is built anew, with the same initial weights and structure, by each call of a `Build`.
 
 Imports NumPy alone, so that a client of a finished file may know it.

@@ -9,18 +9,17 @@ import math
 import os
 import pathlib
 from collections.abc import Collection, Mapping
-from typing import Any, ClassVar, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from configs.columns import LABEL
 from configs.errors import UserError
 from configs.records import Figure, Record, RecordError, RecordPart, load_json
-from models.lite.client import LiteModel
 from models.lite.columns import InputColumn
-from models.lite.interpreter import LiteRunner
 from models.served_versions import EXTRA, SAVED_MODEL, served_version
 from models.whole_files import is_bucket
+
+if TYPE_CHECKING:  # Whoever only asks what serves waits for no NumPy.
+  import numpy as np
 
 MANIFEST = f'{EXTRA}/manifest.json'
 
@@ -357,6 +356,8 @@ def _write_golden(
   saved_model: np.ndarray,
   tolerance: float,
 ) -> None:
+  import numpy as np
+
   _, called, key, what = golden
   given = {key: np.asarray(lite), f'saved_model_{key}': np.asarray(saved_model)}
   columns = {name: np.asarray(column) for name, column in rows.items()}
@@ -380,6 +381,11 @@ def check_golden(version_dir: str | os.PathLike[str]) -> None:
     ManifestError: there are none, or a prediction is beyond the tolerance.
     LiteFileError: the lite file can't be used, or not for these rows.
   """
+  import numpy as np
+
+  from models.lite.client import LiteModel
+  from models.lite.interpreter import LiteRunner
+
   version = pathlib.Path(version_dir)
   kind = _EXAMPLES if (version / GOLDEN_EXAMPLES).exists() else _RIDES
   golden = read_golden(version / kind.file)

@@ -568,6 +568,7 @@ _DATA = click.option('--data', metavar='GLOB', help='Rides in a bucket; dataset.
 @_DATA
 @SET
 @click.option('--output', metavar='F', required=True, help=_TAKEN)
+@JSON
 def compile_(**options: Any) -> None:
   """Write the pipeline as Vertex AI or Kubeflow Pipelines takes it, checked."""
   from pipeline.commands import cloud
@@ -580,6 +581,7 @@ def compile_(**options: Any) -> None:
 @CONFIG
 @_DATA
 @SET
+@JSON
 def submit(**options: Any) -> None:
   """Start a run on Vertex AI or Kubeflow Pipelines."""
   from pipeline.commands import cloud
@@ -597,6 +599,7 @@ def submit(**options: Any) -> None:
 @click.option(
   '--markdown', is_flag=True, help='Measure nothing; print the tables of the study in --output as Markdown.'
 )
+@JSON
 def study(
   config: str | None,
   data: str | None,
@@ -605,6 +608,7 @@ def study(
   quick: bool,
   blocks: tuple[str, ...],
   markdown: bool,
+  as_json: bool,
 ) -> None:
   """Measure what each technique is worth: features, reductions, embeddings, compression, reference models.
 
@@ -616,7 +620,7 @@ def study(
   from pipeline.local import output as local_output
 
   if markdown:
-    refuse_idle({'--data': data, '--quick': quick}, 'with --markdown, which measures nothing')
+    refuse_idle({'--data': data, '--quick': quick, '--json': as_json}, 'with --markdown, which measures nothing')
     refuse_idle({'--set': overrides and output}, 'with --markdown and --output')
     commands_study.print_markdown(output or f'out/{loading.load(config, overrides).name}-study', blocks)
     return
@@ -625,7 +629,7 @@ def study(
   commands_study.check(resolved)
   directory = local_output.prepare(output or f'out/{resolved.name}-study')
   with local_output.locked(directory):
-    commands_study.run(resolved, sources.files_of(resolved.dataset, 'farelite study'), directory)
+    commands_study.run(resolved, sources.files_of(resolved.dataset, 'farelite study'), directory, as_json)
 
 
 @main.command()
@@ -637,6 +641,7 @@ def study(
 @click.option('--parallel', type=click.IntRange(1, 64), default=2, show_default=True, help='Containers at a time.')
 @click.option('--mounted', is_flag=True, help='Buckets are mounted volumes: nobody makes folders for the steps.')
 @_WAIT
+@JSON
 def rehearse(
   target: str,
   config: str | None,
@@ -646,6 +651,7 @@ def rehearse(
   parallel: int,
   mounted: bool,
   wait: bool,
+  as_json: bool,
 ) -> None:
   """Run the compiled pipeline as pods would, without a cluster: each container command in its own process."""
   from configs import loading
@@ -656,7 +662,7 @@ def rehearse(
   resolved = loading.load(config, overridden(overrides, data))
   directory = local_output.prepare(output or f'out/rehearsal-{target}')
   with local_output.locked(directory, wait):
-    code = cloud.rehearse(Target(target), resolved, directory, parallel, mounted)
+    code = cloud.rehearse(Target(target), resolved, directory, parallel, mounted, as_json)
   sys.exit(code)
 
 

@@ -21,6 +21,9 @@ from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.retraining.triggers import Verdict
 
+PUSHER, REGISTRY = 'Pusher', 'ModelRegistry'
+"""The step that pushes, and the one after it, which enters what was pushed in a registry."""
+
 
 class Status(str, enum.Enum):
   """How a run ended."""
@@ -189,6 +192,7 @@ class Summary(Record):
     findings: anomalies and measured divergences.
     blessed: by the Evaluator and by the CompressionGate; `None` if it did not come to that.
     pushed_path: the version that was pushed, or serves the same bytes.
+    not_registered: why the registry has not taken that version, which serves all the same; the next run tries again.
     seconds: of the whole run, from the command's look at its rides to the end of its last step, TFX's loading included;
       what the terminal and the page show. `None` where the file does not say; of `ended_early` those of the last run.
     timings: seconds by step.
@@ -228,6 +232,7 @@ class Summary(Record):
   blessed: bool | None = None
   pushed_path: str | None = None
   pushed_version: str | None = None
+  not_registered: str | None = None
   seconds: float | None = None
   timings: Mapping[str, float] = {}
   steps: tuple[StepRecord, ...] | None = None
@@ -247,6 +252,16 @@ class Summary(Record):
   ended_early: bool = False
   window: WindowRecord | None = None
   triggers: tuple[Verdict, ...] = ()
+
+  @property
+  def newly_pushed(self) -> str | None:
+    """The version that this very run pushed; `None` where it pushed none, or found its model pushed already."""
+    return self.pushed_version if self.status is Status.PUSHED and PUSHER not in self.cached else None
+
+  @property
+  def failed(self) -> bool:
+    """Whether something of the run failed, which the next one does again."""
+    return self.status in (Status.ANOMALIES, Status.FAILED) or self.not_registered is not None
 
   def write(self, path: pathlib.Path) -> None:
     """Writes the file whole or not at all; also with a figure that is not a number, as a bad model may have."""

@@ -87,7 +87,7 @@ def folder(tmp_path, monkeypatch, nyc_rides):
 
 
 def test_every_section_has_a_block():
-  assert [len(blocks) for blocks in _blocks().values()] == [2, 1, 1, 1, 2]
+  assert [len(blocks) for blocks in _blocks().values()] == [2, 1, 1, 1, 3]
 
 
 @pytest.mark.rides
@@ -143,6 +143,8 @@ def test_a_pipeline_of_ones_own_runs(folder):
   [blessing] = folder.glob('own/CompressionGate/blessing/*/*BLESSED')
   [model] = folder.glob('own/CompressionGate/model/*/Format-Serving')
   assert blessing.name == 'BLESSED'
+  page = (folder / 'own/page.html').read_text(encoding='utf-8')
+  assert re.findall(r'<section id="(\w+)"', page) == ['variants', 'slices', 'training', 'data']
   assert find_pushed(model).manifest.dataset == 'nyc'
 
 

@@ -85,7 +85,7 @@ def transform(
   Returns: Tensors by name, see `transforms.preprocessing.compose`.
   """
 
-  @tf.function
+  @tf.function(autograph=False)
   def mapped(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     engineered = engineer(inputs, dataset, features)
     return compose(inputs, engineered, dataset, features, slices, constants)
@@ -104,7 +104,9 @@ def _tensors(rides: Mapping[str, np.ndarray], dataset: Dataset) -> dict[str, tf.
 def _observed(rides: Mapping[str, np.ndarray], dataset: Dataset, features: Features) -> np.ndarray:
   """Every feature before standardization, float32 [rows, n], NaN where missing."""
   tensors = _tensors(rides, dataset)
-  mapped = tf.function(lambda inputs: observed(engineer(inputs, dataset, features)), reduce_retracing=True)
+  mapped = tf.function(
+    lambda inputs: observed(engineer(inputs, dataset, features)), reduce_retracing=True, autograph=False
+  )
   rows = len(rides[TIME])
   chunks = [
     mapped({name: column[start : start + _ROWS_AT_ONCE] for name, column in tensors.items()}).numpy()

@@ -28,7 +28,7 @@ from models.release import TOLERANCE, WARM_UP, write_golden_examples
 from models.samples import RecordSample
 from models.serving import SERVING_DEFAULT, SERVING_RAW
 from models.task_metrics import metric_of
-from models.tasks.building import builder
+from models.tasks.building import ModelError, builder
 from models.tasks.examples import PREDICTIONS, RawTaskExamples, TaskInputs
 
 _SEED = 0
@@ -73,7 +73,12 @@ def read_eval_examples(inputs: TaskInputs, files: Sequence[str], task: Task, mos
   slices = {}
   for name in task.slices:
     values, number = np.unique(raw.others[name], return_inverse=True)
-    for position, value in enumerate(values[:_MOST_SLICES]):
+    if len(values) > _MOST_SLICES:
+      raise ModelError(
+        f"task.slices: '{name}' has {len(values):,} values, and a slice of each is judged, of {_MOST_SLICES} at most: "
+        'name a column of groups of them.'
+      )
+    for position, value in enumerate(values):
       slices[f'{name}={_text(value, name, task)}'] = number == position
   facts = {field.name: getattr(raw, field.name) for field in dataclasses.fields(raw)}
   drawn_from = sample.read if sample.read > len(raw) else None

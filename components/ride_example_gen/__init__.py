@@ -3,7 +3,8 @@
 `component` and `executor` are TFX's side. The other modules know no TFX component: `patterns` says what a path means,
 `listing` what it finds, `reading` streams files, `column_names` finds their columns, `canonical` maps and judges rows,
 `zones` says where zone ids lie, `hints` which setting makes a value readable, `early` refuses what no setting fits,
-`spans` divides rides, `profiling` counts them, `encoding` writes them, `ingestion` does all of it for one file.
+`spans` and `splitting` divide rides, `profiling` counts them, `encoding` writes them, `ingestion` does all of it for
+one file.
 """
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
   'quarantine',
   'reading',
   'spans',
+  'splitting',
 ]

@@ -170,7 +170,7 @@ def _number_checks(
   ends: dict[str, zones.ZoneCoordinates],
   dataset: Dataset,
 ) -> list[_BrokenRule]:
-  """The rules in the order of `Reason`; a missing coordinate or passenger count breaks none."""
+  """The rules in the order of `Reason`; a missing coordinate, passenger count or extra breaks none."""
   sources = {name: source for name, source in dataset.source_columns().items() if name in numbers}
   rules = dataset.rules
   checks = [_BrokenRule(Reason.UNPARSABLE_NUMBER, sources[name], numbers[name].unparsable) for name in sources]
@@ -187,6 +187,8 @@ def _number_checks(
   if PASSENGERS in sources:
     outside = _outside(numbers[PASSENGERS].values, rules.interval(PASSENGERS))
     checks.append(_BrokenRule(Reason.PASSENGERS_OUT_OF_RANGE, sources[PASSENGERS], outside))
+  for name, interval in rules.extras.items():
+    checks.append(_BrokenRule(Reason.EXTRA_OUT_OF_RANGE, sources[name], _outside(numbers[name].values, interval)))
   return checks
 
 

@@ -30,6 +30,7 @@ from components.ride_example_gen.ingestion import QUARANTINE, Outputs, count_sta
 from components.ride_example_gen.listing import find_files
 from components.ride_example_gen.patterns import has_spans
 from components.ride_example_gen.quarantine import COUNTS_FILE, RideCounts, total
+from components.ride_example_gen.splitting import chronological_threshold
 from components.specs import Artifacts, Properties, channels, parameters
 from configs.dataset import COORDINATES, LABEL, PASSENGERS, Dataset
 from configs.parts import Part, load_part
@@ -46,7 +47,7 @@ DATASET = Part(
   'places',
   'time',
   *(f'extras.{name}' for name in ('name', 'column', 'kind', 'vocabulary')),
-  *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'earliest', 'latest')),
+  *(f'rules.{name}' for name in ('fare', 'bounds', 'passengers', 'extras', 'earliest', 'latest')),
 )
 """What ingestion reads; where the rides are is in the step's own parameters."""
 
@@ -140,7 +141,7 @@ def _threshold(notes: list[dict[str, Any]], staging: Staging, eval_share: float)
     with fileio.open(path, 'rb') as file:
       stamps, counts = np.frombuffer(file.read(), '<i8').reshape(2, -1)
     parts.append((stamps, counts))
-  return spans.chronological_threshold(*merge_stamps(parts), eval_share)
+  return chronological_threshold(*merge_stamps(parts), eval_share)
 
 
 WINDOW_KEY = 'window'

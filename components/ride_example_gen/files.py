@@ -7,13 +7,14 @@ import hashlib
 import io
 import pathlib
 from collections.abc import Sequence
-from typing import Any, BinaryIO
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from configs.dataset import Dataset, FileFormat
 from configs.errors import UserError
 from models.whole_files import is_bucket
+
+if TYPE_CHECKING:
+  import pyarrow as pa
 
 
 class IngestionError(UserError):
@@ -34,6 +35,8 @@ def open_source(path: str) -> BinaryIO:
 
 def open_arrow_source(path: str) -> pa.NativeFile:
   """Opens a file for Arrow's readers, natively where it is on a disk. Raises `IngestionError`: it can't be opened."""
+  import pyarrow as pa  # Whoever only lists and compares files does without.
+
   return pa.PythonFile(open_source(path), mode='r') if is_bucket(path) else pa.OSFile(path)
 
 

@@ -29,6 +29,7 @@ from components.ride_example_gen.quarantine import (
   total,
 )
 from components.ride_example_gen.reading import RowBlock, read_blocks
+from components.ride_example_gen.splitting import chronological_threshold, in_eval
 from configs.dataset import TIME, Dataset
 from configs.split import Split, SplitMethod
 from configs.texts import ended
@@ -81,7 +82,7 @@ def _count_file(
   profiler = Profiler(name, span, dataset)
   for block, canonical in judged_blocks(path, dataset):
     rides = canonical.valid_rides
-    evaluated = spans.in_eval(rides.column(0).to_numpy(), split, threshold)
+    evaluated = in_eval(rides.column(0).to_numpy(), split, threshold)
     for part, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
       kept[part] += int(chosen.sum())
       if outputs:
@@ -110,7 +111,7 @@ def survey(files: Mapping[str, Sequence[str]], dataset: Dataset, split: Split) -
   thresholds = spans.span_thresholds(files, split)
   if split.method is SplitMethod.CHRONOLOGICAL:
     stamps = merge_stamps([count_stamps(path, dataset) for paths in files.values() for path in paths])
-    thresholds = dict.fromkeys(thresholds, spans.chronological_threshold(*stamps, split.eval_share))
+    thresholds = dict.fromkeys(thresholds, chronological_threshold(*stamps, split.eval_share))
   return total(
     [_count_file(path, dataset, split, thresholds[path], None, span) for span, paths in files.items() for path in paths]
   )

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from components.ride_example_gen.spans import hash_of
+from components.ride_example_gen.splitting import hash_of
 from configs.columns import HOURS_PER_WEEK
 from configs.dataset import EPOCH
 
@@ -18,9 +18,6 @@ DAY_SECONDS = 86_400
 STAMP_GROUPS = 256
 STAMP_SEED = 2009
 """Of the hash of a time stamp; any number, but always the same one."""
-
-FEWEST_AGAIN = 2
-"""So many rides that are the same in two places are a redelivery; a single one may be so by chance."""
 
 K = TypeVar('K')
 V = TypeVar('V')

@@ -22,6 +22,7 @@ from components.ride_example_gen.profile import (
   TimeProfile,
   profile_times,
 )
+from components.ride_example_gen.splitting import hash_of
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME, Dataset
 
 _MOST_CHARACTERS = 40
@@ -33,12 +34,12 @@ def rides_digest(rides: pa.RecordBatch, hashes: np.ndarray | None = None) -> int
 
   Args: hashes: of the time stamps, where they are known.
   """
-  mixed = spans.hash_of(rides.column(0).to_numpy(), STAMP_SEED) if hashes is None else hashes
+  mixed = hash_of(rides.column(0).to_numpy(), STAMP_SEED) if hashes is None else hashes
   for place, column in enumerate(rides.columns[1:], 1):
     values = np.asarray(column)
     # A zero has two signs, and NaN many payloads.
     same = np.where(np.isnan(values), np.float32(np.nan), values + np.float32(0))
-    mixed = spans.hash_of((mixed ^ same.view(np.uint32).astype(np.uint64)).view(np.int64), place)
+    mixed = hash_of((mixed ^ same.view(np.uint32).astype(np.uint64)).view(np.int64), place)
   return int(mixed.sum(dtype=np.uint64))
 
 
@@ -71,7 +72,7 @@ class Profiler:
     """
     columns = {name: np.asarray(column) for name, column in zip(rides.schema.names, rides.columns, strict=True)}
     seconds = columns[TIME]
-    hashes = spans.hash_of(seconds, STAMP_SEED)
+    hashes = hash_of(seconds, STAMP_SEED)
     for split, chosen in ((spans.TRAIN, ~evaluated), (spans.EVAL, evaluated)):
       self._times[split] += profile_times(seconds[chosen], hashes[chosen])
     fares = columns[LABEL].astype(np.float64)

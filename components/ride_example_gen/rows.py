@@ -25,6 +25,7 @@ class Reason(str, enum.Enum):
   PICKUP_OUTSIDE_BOUNDS = 'pickup_outside_bounds'
   DROPOFF_OUTSIDE_BOUNDS = 'dropoff_outside_bounds'
   PASSENGERS_OUT_OF_RANGE = 'passengers_out_of_range'
+  EXTRA_OUT_OF_RANGE = 'extra_out_of_range'
 
 
 class MalformedLine(NamedTuple):

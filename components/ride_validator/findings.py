@@ -7,15 +7,18 @@ import datetime
 import enum
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
-from components.ride_example_gen.quarantine import RideCounts
 from components.ride_example_gen.spans import SPLITS
 from configs.base import shortened
 from configs.dataset import EPOCH, TIME
 from configs.errors import FailedError
 from configs.records import parse_list
+
+if TYPE_CHECKING:  # Brings Arrow along, which who reads findings does without.
+  from components.ride_example_gen.quarantine import RideCounts
 
 FINDINGS_FILE = 'findings.json'
 """In the AnomalyGate's output."""

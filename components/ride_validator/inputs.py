@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Iterator, Mapping
 
 from components.ride_example_gen import spans
-from components.ride_example_gen.profile import FEWEST_AGAIN, ColumnProfile, FileProfile, Profile, TimeProfile
+from components.ride_example_gen.profile import ColumnProfile, FileProfile, Profile, TimeProfile
 from components.ride_example_gen.quarantine import RideCounts
-from components.ride_example_gen.spans import EVAL, TRAIN
+from components.ride_example_gen.spans import EVAL, FEWEST_AGAIN, TRAIN
 from components.ride_validator.findings import Finding, Kind, Level, percent
 from components.ride_validator.hours import empty_days, empty_hours, time_findings
 from configs.base import joined, shortened

@@ -34,9 +34,10 @@ def ride_schema(dataset: Dataset, validation: Validation) -> schema_pb2.Schema:
   for name in RAW_INPUTS:
     _add(schema, name, validation, **_domain(name, dataset.rules))
   for extra in dataset.extras:
-    few = extra.kind == 'categorical'
+    few, valid = extra.kind == 'categorical', dataset.rules.interval(extra.name)
+    ends = {'min': valid.min, 'max': valid.max} if valid else {}
     # A code may be `len(vocabulary)`: any other value.
-    ends = {'min': 0, 'max': len(extra.vocabulary)} if few else {}
+    ends = {'min': 0, 'max': len(extra.vocabulary)} if few else ends
     _add(schema, extra.name, validation, few, float_domain=schema_pb2.FloatDomain(**ends, disallow_inf=True))
   label = _floats(dataset.rules.fare)
   label.disallow_nan = True

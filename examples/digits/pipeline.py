@@ -15,7 +15,7 @@ from components.quantization_rewriter.component import QuantizationRewriter
 from configs.compression import Compression
 from configs.model import Training
 from configs.reduction import Reduction, ReductionMethod
-from configs.task import Kind, Task
+from configs.task import Task, TaskKind
 from examples.digits import data
 
 _TUNING = {'fine_tuning': {'epochs': 8, 'learning_rate': 1e-3}}
@@ -49,7 +49,7 @@ COMPRESSION = Compression.model_validate(
 def task(net: str) -> Task:
   """Reads digits, by a net of `model.py`; a file may lose a point of accuracy, and must reach 96 %."""
   return Task(
-    build_fn=f'examples.digits.model.{net}', kind=Kind.CLASSIFICATION, label='digit', slices=('digit',), limit=0.96
+    build_fn=f'examples.digits.model.{net}', kind=TaskKind.CLASSIFICATION, label='digit', slices=('digit',), limit=0.96
   )
 
 

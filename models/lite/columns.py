@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from configs.dataset import COORDINATES, LABEL, PASSENGERS, TIME, Dataset
 from configs.records import RecordPart
-from models.lite.metadata import FileDescription
+
+if TYPE_CHECKING:
+  from models.lite.metadata import FileDescription
 
 
 class InputColumn(RecordPart):
@@ -42,6 +46,8 @@ def describe_file(dataset: Dataset, license: str = '') -> FileDescription:
 
   Args: license: of the model; empty where it is not said.
   """
+  from models.lite.metadata import FileDescription  # Brings flatbuffers and NumPy along.
+
   tensors = {column.name: f'{column.meaning} [{column.unit}]' for column in describe_inputs(dataset)}
   tensors[LABEL] = f'the fare, estimated before the ride [{dataset.currency}]'
   return FileDescription(f'fares of {dataset.name}', 'Raw columns of taxi rides in, their fares out.', tensors, license)

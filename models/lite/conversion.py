@@ -13,7 +13,7 @@ import pathlib
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -140,9 +140,10 @@ def assemble(
   model: bytes,
   keep_names: KeepNames = KeepNames.SHORT,
   description: FileDescription | None = None,
+  named: Collection[str] = (),
 ) -> bytes:
   """The whole file, in as few bytes as it takes; see `shrink`. Args: features: none where the model stands alone."""
-  return shrink(model if features is None else join(features, model), keep_names, description)
+  return shrink(model if features is None else join(features, model), keep_names, description, named)
 
 
 def _clip(model: keras.Model) -> dict[str, Clip]:

@@ -17,8 +17,9 @@ computes the file right.
 from __future__ import annotations
 
 import itertools
+import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -58,13 +59,19 @@ _OLDEST_SPARSE_8_BIT = '2.8.0'
 """Older ones run sparse 8-bit kernels and give wrong predictions, without an error. The converter does not know it."""
 
 
-def shrink(model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: FileDescription | None = None) -> bytes:
+def shrink(
+  model: bytes,
+  keep_names: KeepNames = KeepNames.SHORT,
+  description: FileDescription | None = None,
+  named: Collection[str] = (),
+) -> bytes:
   """The same model in fewer bytes.
 
   Args:
     model: a TFLite file with any number of subgraphs.
     keep_names: of inner tensors; see `KeepNames`.
     description: of inputs and outputs, for the file's TFLite metadata; without one the file has none.
+    named: layers that tensors are named by besides those of a dense core, which are known.
   Returns: A file with the same operators, weights and signatures; the inputs and outputs of a subgraph are named as its
     signature names them. Of the converter's metadata the minimum runtime version is left. Descriptions are gone, and so
     are casts of int32 to int64 and straight back, which TFX's Transform requires.
@@ -84,7 +91,7 @@ def shrink(model: bytes, keep_names: KeepNames = KeepNames.SHORT, description: F
   for subgraph in parsed.subgraphs:
     if keep_names is not KeepNames.ALL:
       subgraph.name = None
-    _name_inner(subgraph, keep_names)
+    _name_inner(subgraph, keep_names, named)
     ends = _ends(subgraph)
     for index, tensor in enumerate(subgraph.tensors):
       _strip_tensor(tensor, is_end=index in ends)
@@ -158,7 +165,7 @@ def _ends(subgraph: Any) -> set[int]:
   return {*_indices(subgraph.inputs), *_indices(subgraph.outputs)}
 
 
-def _name_inner(subgraph: Any, keep: KeepNames) -> None:
+def _name_inner(subgraph: Any, keep: KeepNames, named: Collection[str]) -> None:
   """Names what is neither input nor output of a subgraph; no two tensors have the same name."""
   ends = _ends(subgraph)
   taken = {_text(subgraph.tensors[index].name) for index in ends}
@@ -168,7 +175,7 @@ def _name_inner(subgraph: Any, keep: KeepNames) -> None:
     if keep is KeepNames.NONE:
       tensor.name = None
       continue
-    name = _text(tensor.name or b'') if keep is KeepNames.ALL else _layer_of(tensor)
+    name = _text(tensor.name or b'') if keep is KeepNames.ALL else _layer_of(tensor, named)
     unique = name or _short(index)
     copies = itertools.count(1)
     while unique in taken:
@@ -177,10 +184,10 @@ def _name_inner(subgraph: Any, keep: KeepNames) -> None:
     taken.add(unique)
 
 
-def _layer_of(tensor: Any) -> str:
+def _layer_of(tensor: Any, named: Collection[str]) -> str:
   """The layer that a tensor belongs to, by the converter's name of it; empty where it is none of the model's.
 
-  The converter calls tensors by scopes: `model/dense_core/dense_0/MatMul;…`.
+  The converter calls tensors by scopes: `model/dense_core/dense_0/MatMul;…`; what it folds together has them all.
   """
   name = _text(tensor.name or b'')
   scopes = name.partition(';')[0].split('/')
@@ -188,7 +195,8 @@ def _layer_of(tensor: Any) -> str:
     return scopes[scopes.index(DENSE_CORE) + 1].removeprefix(_QUANTIZED)
   if scopes[-1].startswith(_LOOKUP) and len(scopes) > 1:
     return scopes[-2].removeprefix(_QUANTIZED)
-  return ''
+  known = (scope.removeprefix(_QUANTIZED) for scope in re.split('[/;]', name))
+  return next((scope for scope in known if scope in named), '')
 
 
 _QUANTIZED = 'quant_'

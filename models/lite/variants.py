@@ -88,7 +88,8 @@ class Variants:
     calibration = calibration_sample(self.training, scheme.calibration).inputs
     saved = self._saved.setdefault(saved_model, SavedParts())
     converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
-    return assemble(self.features, converted, self.keep_names, self.description)
+    named = [] if layers.has_core(model) else list(layers.kernel_layers(self._model(recipe, saved_model)[0]))
+    return assemble(self.features, converted, self.keep_names, self.description, named)
 
   def check(self, recipe: Recipe, scheme: Scheme, saved_model: str, ahead: StartedAhead | None = None) -> Check:
     """What validates the file, in any thread: all that needs TensorFlow is done when this returns.
@@ -193,9 +194,7 @@ class Variants:
     """Of the eval split, by a model as it is in TensorFlow, [examples] or [examples, classes]; once for all schemes."""
     key = saved_model, aware
     if key not in self._predictions:
-      model = self._model(recipe, saved_model)[aware]
-      found, width = predict_inputs(model, self._eval), model.output_shape[-1]
-      self._predictions[key] = found if width == 1 else found.reshape(-1, width)
+      self._predictions[key] = predict_inputs(self._model(recipe, saved_model)[aware], self._eval)
     return self._predictions[key]
 
   def _model(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:

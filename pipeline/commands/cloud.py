@@ -34,7 +34,7 @@ from pipeline.local import terminal
 from pipeline.local.output import Below, OutputDirectory
 from pipeline.local.steps import StepState
 from pipeline.local.terminal import LiveView, plain_table, print_paths, right, show_table
-from pipeline.options import overridden
+from pipeline.options import overridden, print_json
 from pipeline.sources import DataSource, DataSourceError, files_of, resolve_window, rides_of
 from pipeline.targets import Target
 
@@ -42,8 +42,10 @@ if TYPE_CHECKING:
   from pipeline.rehearsal.buckets import Buckets
 
 
-def compile_to_file(target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str) -> None:
-  """Writes the compiled pipeline to `output`.
+def compile_to_file(
+  target: str, config: str | None, data: str | None, overrides: Sequence[str], output: str, as_json: bool = False
+) -> None:
+  """Writes the compiled pipeline to `output`, and says what it is.
 
   Raises `ConfigError`, `DataSourceError` or `TargetError` for a user's mistake.
   """
@@ -52,13 +54,16 @@ def compile_to_file(target: str, config: str | None, data: str | None, overrides
   resolved = loading.load(config, overridden(overrides, data))
   _refuse_what_is_missing(resolved, where, submits=False)
   with terminal.captured() as console:
+    console.quiet = as_json
     compiled = compile_checked(resolved, rides_of(resolved.dataset), where, console)
     try:
       write_compiled(compiled, pathlib.Path(output))
     except OSError as error:
       raise TargetError(f"'{output}' can't be written: {error.strerror}.") from None
-    tasks = len(compiled.spec['root']['dag']['tasks'])
-    console.print(f'{output}: {compiled.name} for {target}, {tasks} tasks, schema {compiled.spec["schemaVersion"]}')
+    tasks, schema = sorted(compiled.spec['root']['dag']['tasks']), compiled.spec['schemaVersion']
+    console.print(f'{output}: {compiled.name} for {target}, {len(tasks)} tasks, schema {schema}')
+  if as_json:
+    print_json({'file': output, 'pipeline': compiled.name, 'target': target, 'schema': schema, 'tasks': tasks})
 
 
 _NO_KFP = "Cloud targets need Kubeflow's package, which is not installed: pip install 'farelite[kfp]'."
@@ -103,7 +108,7 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
   return compiled
 
 
-def submit(target: str, config: str | None, data: str | None, overrides: Sequence[str]) -> None:
+def submit(target: str, config: str | None, data: str | None, overrides: Sequence[str], as_json: bool = False) -> None:
   """Submits a run and prints where to watch it.
 
   Raises `UserError` for a user's mistake; `SubmissionError` where the backend refused, or can't be reached.
@@ -113,6 +118,7 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
   platform = platform_settings(resolved.platform)
   _refuse_what_is_missing(resolved, where, submits=True)
   with terminal.captured() as console:
+    console.quiet = as_json
     source = rides_of(resolved.dataset)
     if not where.facts.has_driver:
       source = _with_spans(source, resolved.retraining, console)
@@ -120,6 +126,8 @@ def submit(target: str, config: str | None, data: str | None, overrides: Sequenc
     with console.status(f'submitting to {target} …'):
       submission = importlib.import_module(f'pipeline.cloud.{target}').submit(compiled, platform)
     console.print(f'{submission.name} is on its way: {submission.link}')
+  if as_json:
+    print_json({'run': submission.name, 'pipeline': compiled.name, 'target': target, 'link': submission.link})
 
 
 def _with_spans(source: DataSource, retraining: Retraining, console: Console) -> DataSource:
@@ -199,7 +207,14 @@ class RehearsalDirectory:
     return self.path / f'executions-{target.value}.jsonl'
 
 
-def rehearse(target: Target, config: RunConfig, output: OutputDirectory, parallel: int, mounted: bool = False) -> int:
+def rehearse(
+  target: Target,
+  config: RunConfig,
+  output: OutputDirectory,
+  parallel: int,
+  mounted: bool = False,
+  as_json: bool = False,
+) -> int:
   """Compiles, rehearses, shows what came of it.
 
   What the config leaves open about the platform is filled in. A second rehearsal finds what the first one made.
@@ -207,6 +222,7 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
   Args:
     parallel: containers at a time.
     mounted: whether the pipeline root is taken for a mounted volume: nobody makes folders for the steps.
+    as_json: whether the record is printed, and nothing else.
   Returns the exit code: 0, or 1 where a task failed.
   """
   start = time.monotonic()
@@ -215,6 +231,7 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
   logs = output.logs / run_id
   logs.mkdir(parents=True, exist_ok=True)
   with terminal.captured(logs / 'rehearsal.log') as console:
+    console.quiet = as_json
     from pipeline.rehearsal import dag_runner, image, spec
     from pipeline.rehearsal.invocation import ArtifactStore
     from pipeline.rehearsal.task_runner import Rehearsal
@@ -245,6 +262,8 @@ def rehearse(target: Target, config: RunConfig, output: OutputDirectory, paralle
     summary = _summary(stage, steps, round(time.monotonic() - start, 1))
     write_whole(directory.summary, summary.to_json() + '\n')
     _show(console, summary, directory)
+  if as_json:
+    print_json(summary.to_dict())
   return 0 if summary.status == 'complete' else 1
 
 

@@ -16,7 +16,7 @@ from configs.errors import UserError
 from configs.reference import Setting
 from configs.run import RunConfig
 from models.whole_files import write_whole
-from pipeline.local.terminal import VisibleConsole, plain_table, whole
+from pipeline.local.terminal import VisibleConsole, plain_table, show_table, whole
 from pipeline.options import refuse_idle
 
 
@@ -76,7 +76,7 @@ def _print(found: Setting | None, below: Iterable[Setting], config: RunConfig | 
       table.add_row(
         escape(row.key), escape(value if len(value) <= _WIDTH else f'{value[: _WIDTH - 1]}…'), escape(row.meaning)
       )
-    console.print(table)
+    show_table(console, table, wraps=True)
 
 
 _WIDTH = 40

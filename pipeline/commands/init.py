@@ -20,7 +20,7 @@ from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Clock, TimeEncoding
 from configs.errors import UserError
 from models.whole_files import is_bucket, write_whole
-from pipeline.local.terminal import VisibleConsole, plain_table
+from pipeline.local.terminal import VisibleConsole, plain_table, show_table
 from pipeline.sources import data_source
 from pipeline.starting.guess import Choices, Guess, guess, read_columns
 from pipeline.starting.sample import Sample, read_sample
@@ -179,7 +179,7 @@ def _show(console: VisibleConsole, found: Guess, target: str) -> None:
     if column is not None:
       cells = found.sample.columns[column].drop_null()
       table.add_row(meaning, escape(column), escape(str(cells[0].as_py())[:40]) if len(cells) else '')
-  console.print(table)
+  show_table(console, table)
   edits = needed_edits(found)
   for key, notes in found.notes.items():
     for note in notes if not (key == 'currency' and found.preset) else ():

@@ -9,7 +9,7 @@ import pathlib
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import ml_metadata as mlmd
@@ -31,13 +31,15 @@ from models.served_versions import version_number
 from pipeline.local import output as local_output
 from pipeline.local.output import OutputDirectory
 from pipeline.local.terminal import VisibleConsole, plain_table, right, show_table, whole
-from pipeline.operations import registry, retention
-from pipeline.operations.lineage import Provenance, provenance
-from pipeline.operations.registry import RUNNING, RunEntry, read_runs
-from pipeline.operations.retention import Removals
+from pipeline.operations import registry
+from pipeline.operations.registry import RUNNING, RunEntry, read_attempts
 from pipeline.operations.store import UNUSABLE, open_store, place
 from pipeline.options import print_json
 from pipeline.summary_record import FailedStart
+
+if TYPE_CHECKING:  # Both bring Arrow along, which a list of runs does without.
+  from pipeline.operations.lineage import Provenance
+  from pipeline.operations.retention import Removals
 
 _COLORS = {'pushed': 'green', 'failed': 'red', 'anomalies': 'red', 'killed': 'red', RUNNING: 'cyan'}
 _WIDTH = 240
@@ -47,7 +49,7 @@ _WIDTH = 240
 def list_runs(where: str | None, as_json: bool) -> None:
   """Lists the runs. Raises `UserError` where there is nothing to list."""
   config, output, store = opened(where)
-  entries = read_runs(store, config, output)
+  entries = read_attempts(store, config, output)
   if as_json:
     print_json([entry.model_dump() for entry in entries])
   elif not entries:
@@ -79,8 +81,10 @@ def show(run: str, where: str | None, as_json: bool) -> None:
     raise UserError(
       f"'{run}' says where, but the version or run is missing; name it first: farelite runs show RUN_OR_VERSION {at}"
     )
+  from pipeline.operations.lineage import provenance
+
   config, output, store = opened(where)
-  entry = _find(read_runs(store, config, output), run, config)
+  entry = _find(read_attempts(store, config, output), run, config)
   found = provenance(store, config, output, entry)
   if as_json:
     print_json(found.to_json())
@@ -297,6 +301,8 @@ def prune(directory: str, dry_run: bool, wait: bool, overrides: Sequence[str] = 
   for override in overrides:
     if not override.strip().startswith('retention.'):
       raise UserError(f"--set of farelite prune takes limits alone, such as retention.runs=5, got '{override}'.")
+  from pipeline.operations import retention
+
   output = local_output.at(directory)
   config = recorded_config(output, overrides)
   if not config.retention.limited:
@@ -336,6 +342,8 @@ def _as_json(planned: Removals, freed: int, output: OutputDirectory, dry_run: bo
 
 def _plan(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory, record: bool) -> tuple[Removals, int]:
   """What the limits remove, and its bytes, while it is there. Args: record: whether rollbacks are entered before."""
+  from pipeline.operations import retention
+
   if record:
     with contextlib.suppress(*UNUSABLE):  # A full disk has no room for them; the next run enters them.
       registry.record_rollbacks(store, config.name, output.serving)
@@ -349,6 +357,8 @@ def remove_expired(store: mlmd.MetadataStore, config: RunConfig, output: OutputD
 
   Returns what went and what stays, in one sentence.
   """
+  from pipeline.operations import retention
+
   planned, freed = _plan(store, config, output, record=True)
   retention.prune(store, output, planned)
   return _sentence(planned, freed, 'removed')

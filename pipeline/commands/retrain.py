@@ -17,7 +17,7 @@ from configs.run import RunConfig
 from models.release import served_alteration
 from models.served_versions import served_version
 from pipeline.commands import run as commands_run
-from pipeline.commands.session import AS_USUAL, Manner, Session, opened, say, show_config, tell
+from pipeline.commands.session import AS_USUAL, Manner, Session, look_at_rides, opened, say, show_config, tell
 from pipeline.local.output import OutputDirectory
 from pipeline.monitoring.verdict import retraining_asked
 from pipeline.options import print_json
@@ -48,7 +48,7 @@ def run(
 
   Returns the exit code: 0 unless a run failed. Raises what `pipeline.commands.run.run` does.
   """
-  with opened(config, source, output, show=False, manner=manner, now=now) as session:
+  with opened(config, source, output, show=False, manner=manner, now=now, look=False) as session:
     code = _decide(session, now, force)
   return commands_run.report(session, code)
 
@@ -56,7 +56,7 @@ def run(
 def _decide(session: Session, now: datetime.datetime, force: bool) -> int:
   config, source, output = session.config, session.source, session.output
   ledger = Ledger.load(output.ledger)
-  plan = make_plan(config, source, ledger)
+  plan = make_plan(config, source, ledger, before_reading=lambda: look_at_rides(session))
   verdicts = decide(config.retraining.triggers, situation(config, plan, ledger, output, now))
   if force:
     verdicts = (*verdicts, Verdict('force', True, '--force was given.'))
@@ -81,6 +81,8 @@ def situation(
   if last is not None and not last.finished:
     killed = f'it was killed, or its machine stopped (started {last.started:%Y-%m-%d %H:%M}).'
     unfinished = killed if last.status == RUNNING else last.reason
+  elif last is not None:
+    unfinished = last.not_registered
   return TriggerInputs(
     now=now,
     unfinished=unfinished,

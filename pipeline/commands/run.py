@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from components.compression_gate.records import JudgedVariant
 from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined
 from configs.notify import Event
@@ -34,6 +35,7 @@ from pipeline.local.terminal import (
   show_table,
   whole,
 )
+from pipeline.notifying import outcome
 from pipeline.options import print_json
 from pipeline.report.tables import seconds
 from pipeline.retraining.ledger import RUNNING, Ledger
@@ -62,10 +64,9 @@ def run(
   Returns the exit code: 0 unless the run failed; a model that was not blessed is a result. Raises what `opened` does,
   and `UserError` where the record of earlier windows can't be read.
   """
-  windowed = config.retraining.window is not None
   # Rides that the last run has read are known; a run that would only repeat it does not look into them.
-  with opened(config, source, output, manner=manner, look=windowed) as session:
-    code = run_window(session, force) if windowed else _run_whole(session, force)
+  with opened(config, source, output, manner=manner, look=False) as session:
+    code = _run_whole(session, force) if config.retraining.window is None else run_window(session, force)
   return report(session, code)
 
 
@@ -129,8 +130,8 @@ def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
     with or_warned(console, f'The run could not be noted in {system}'):
       track()
   _show_outcome(session, summary, page)
-  _ended(session, Event(summary.status.value), summary)
-  return 0 if summary.status in (Status.PUSHED, Status.NOT_BLESSED) else 1
+  _ended(session, outcome.event_of(summary), summary)
+  return 1 if summary.failed else 0
 
 
 def nothing_new(session: Session, summary: Summary, words: str | None = None) -> int:
@@ -173,6 +174,7 @@ def _show_outcome(session: Session, summary: Summary, page: pathlib.Path | None)
   if summary.metrics:
     show_table(console, _metrics_table(summary, summary.metrics, currency))
   color = {Status.PUSHED: 'green', Status.NOT_BLESSED: 'yellow'}.get(summary.status, 'red')
+  color = 'yellow' if summary.not_registered else color
   status, took = summary.status.value, _took(summary)
   ended = f'nothing to do[/], {status}:' if summary.ended_early else f'{status}[/]{took}:'
   say(session, f'\n[bold {color}]{ended} {escape(summary.reason)}')
@@ -223,7 +225,7 @@ def _show_divergences(console: Console, findings: Sequence[FindingRecord]) -> No
 def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> Table:
   base = {row.name: row.root_mean_squared_error for row in summary.base_slices}
   figures = ('rides', 'RMSE [95 %]', 'MAE [95 %]', 'calibration', *(['RMSE of dense'] if base else []))
-  table = plain_table(f'eval split ({currency})', *right(*figures))
+  table = plain_table(f'trained model ({currency})', *right(*figures))
   for row in summary.slices:
     whole = not row.slice
     table.add_row(
@@ -260,9 +262,19 @@ def _variants_table(summary: Summary, currency: str) -> Table:
       f'{variant.gzip_bytes:,}',
       f'{latency.p50:.1f}' if latency else '',
       f'{variant.sparsity:.0%}',
-      '[bold green]chosen[/]' if chosen else 'kept' if variant.within_budget else '[yellow]missed[/]',
+      '[bold green]chosen[/]'
+      if chosen
+      else 'kept'
+      if variant.within_budget
+      else f'[yellow]{_fault(summary, variant)}[/]',
     )
   return table
+
+
+def _fault(summary: Summary, variant: JudgedVariant) -> str:
+  """What keeps a variant from being pushed: a limit of the budget, or the comparison with what serves."""
+  shadow = summary.shadow
+  return 'held by shadow' if shadow and shadow.held and shadow.variant == variant.name else 'missed'
 
 
 def _lost(summary: Summary) -> dict[str, list[str]]:
@@ -307,7 +319,7 @@ def run_window(session: Session, force: bool = False) -> int:
   """
   now = datetime.datetime.now(datetime.timezone.utc)
   ledger = Ledger.load(session.output.ledger)
-  plan = make_plan(session.config, session.source, ledger)
+  plan = make_plan(session.config, session.source, ledger, before_reading=lambda: look_at_rides(session))
   reason = None if force else no_new_data(plan, ledger, session.output)
   show_window(session, plan)
   if reason:
@@ -318,7 +330,8 @@ def run_window(session: Session, force: bool = False) -> int:
 def perform_window(
   session: Session, plan: Plan, ledger: Ledger, now: datetime.datetime, verdicts: Sequence[Verdict] = ()
 ) -> int:
-  """Runs a plan, see `recorded_run`; returns and raises as `perform` does."""
+  """Runs a plan, see `recorded_run`; returns and raises as `perform` does, and `IngestionError` as `look_at_rides`."""
+  look_at_rides(session)
 
   def job(observer: StepObserver) -> Summary:
     try:
@@ -336,10 +349,10 @@ def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | No
   """Why there is nothing to run; `None` if there is something.
 
   There is nothing where the last run came to its end, on the same bytes, config and code, and a model serves, as it was
-  pushed, if it pushed one.
+  pushed, if it pushed one, and is registered, if it was to be.
   """
   last = ledger.last
-  if last is None or not last.finished or not plan.same_as(last):
+  if last is None or not last.finished or last.not_registered or not plan.same_as(last):
     return None
   version = served_version(output.serving)
   if last.pushed_path and (version is None or served_alteration(output.serving)):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.syntax import Syntax
 from rich.text import Text
 
 from components.pusher.publishing import remove_leftovers
@@ -178,6 +177,8 @@ def show_config(session: Session) -> None:
   config, source, console = session.config, session.source, session.console
   console.rule(f'[bold]{config.name}[/bold]  {source.base}/{source.pattern}', style='dim')
   if session.manner.whole_config:
+    from rich.syntax import Syntax  # Brings Pygments along.
+
     text, unchanged = config_view(config)
     colored = Syntax(text, 'yaml', theme='ansi_dark', background_color='default')
     console.print(colored if console.is_terminal else Text(text))

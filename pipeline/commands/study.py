@@ -22,7 +22,7 @@ from configs.study import QUICK, StudyBlock, study_block
 from models.whole_files import write_whole
 from pipeline.local import terminal
 from pipeline.local.output import OutputDirectory
-from pipeline.options import data_setting
+from pipeline.options import data_setting, print_json
 from pipeline.report.tables import seconds
 from pipeline.sources import DataSource
 from pipeline.study.page import StudyTable, findings, markdown, study_tables, write
@@ -111,12 +111,13 @@ def check(config: RunConfig) -> None:
     raise loading.ConfigError('\n'.join(['The study does not fit the config:', *(f'  - {one}' for one in problems)]))
 
 
-def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
-  """Makes the study and shows it."""
+def run(config: RunConfig, source: DataSource, output: OutputDirectory, as_json: bool = False) -> None:
+  """Makes the study and shows it. Args: as_json: whether the record and the rows are printed, and nothing else."""
   start = time.monotonic()
   write_whole(output.config, loading.dump(config))
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with terminal.captured(log) as console:
+    console.quiet = as_json
     with console.status('loading TensorFlow …'):
       terminal.prepare()
       from components.ride_example_gen.listing import passed_over_sentence
@@ -140,6 +141,13 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory) -> None:
     console.print(f'\n[bold green]done[/] in {time.monotonic() - start:,.0f} s', soft_wrap=True)
     for name, path in {'page': page, 'results': output.path / results.STUDY, 'log': log}.items():
       console.print(f'[dim]{name:<8}[/] {path}', soft_wrap=True)
+  if as_json:
+    print_json({**about.to_dict(), 'page': str(page), 'rows': [_as_json(row) for row in rows]})
+
+
+def _as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+  """A row of the results; JSON knows no number that is none."""
+  return {name: None if value != value else value for name, value in row.items()}
 
 
 def _show(console: Console, rows: Sequence[Mapping[str, Any]], about: StudyRecord) -> None:

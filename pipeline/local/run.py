@@ -34,7 +34,7 @@ from pipeline.operations.retention import Removals
 from pipeline.operations.store import connection_config, open_store
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import DataSource
-from pipeline.summary_record import Status, Summary, WindowRecord, begin, write_failed_start
+from pipeline.summary_record import REGISTRY, Status, Summary, WindowRecord, begin, write_failed_start
 from pipeline.targets import Places
 
 
@@ -83,7 +83,11 @@ def run(
   failure = failure_sentence(error.step, error) if error else None
   cause = root_cause(error) if error else None
   anomalies = isinstance(cause, AnomaliesError)
-  result = summary.summarize(config, steps, failure, anomalies, after)
+  # What was pushed serves, whatever a registry says to it.
+  is_pushed = error is not None and error.step == REGISTRY and not _push_is_outdated(steps, output.serving)
+  result = summary.summarize(config, steps, None if is_pushed else failure, anomalies, after)
+  if is_pushed:
+    result = result.model_copy(update={'reason': f'{failure} {result.reason}', 'not_registered': failure})
   if isinstance(cause, AnomaliesError):  # TFX has removed the gate's output.
     result = result.model_copy(update={'findings': summary.finding_records(cause.findings)})
   result = _name_what_serves(result, steps, output.serving)

@@ -28,7 +28,17 @@ from configs.run import RunConfig
 from models.compression.records import TrainingReport, lost_file, report_file
 from models.reduction.records import DETAILS_FILE, ReductionDetails, ReductionFigures
 from pipeline.local.steps import Step, StepState, output_of
-from pipeline.summary_record import FindingRecord, MetricsRecord, RecipeRecord, RowsRecord, Status, StepRecord, Summary
+from pipeline.summary_record import (
+  PUSHER,
+  REGISTRY,
+  FindingRecord,
+  MetricsRecord,
+  RecipeRecord,
+  RowsRecord,
+  Status,
+  StepRecord,
+  Summary,
+)
 
 T = TypeVar('T')
 
@@ -45,14 +55,16 @@ def summarize(
   """
   intervals = _record(EvaluationIntervals, steps, 'FareEvaluator', 'evaluation', INTERVALS_FILE)
   compression = _record(CompressionRecord, steps, 'CompressionGate', 'report', REPORT_FILE)
-  output = output_of(steps, 'Pusher', 'pushed_model')
+  output = output_of(steps, PUSHER, 'pushed_model')
   push = output.properties if output else {}
   destination = push.get('pushed_destination') if push.get('pushed') else None
   if failure is not None:
     status, reason = (Status.ANOMALIES if anomalies else Status.FAILED), failure
   elif destination:
     assert compression is not None
-    status, reason = Status.PUSHED, f'The file keeps every limit and was pushed. {compression.reason}'
+    again = any(step.name == PUSHER and step.state is StepState.CACHED for step in steps)
+    pushed = 'was pushed before; nothing new was pushed' if again else 'was pushed'
+    status, reason = Status.PUSHED, f'The file keeps every limit and {pushed}. {compression.reason}'
   else:
     status, reason = Status.NOT_BLESSED, push.get('withdrawn') or _refusal(compression)
   first = min((step.began for step in steps if step.began is not None), default=0.0)
@@ -150,7 +162,7 @@ def _training_notes(config: RunConfig, steps: Sequence[Step]) -> Iterator[str]:
 
 def _registered(steps: Sequence[Step]) -> Iterator[str]:
   """What the pushed version is in a registry."""
-  output = output_of(steps, 'ModelRegistry', 'registered')
+  output = output_of(steps, REGISTRY, 'registered')
   if output and output.properties.get(REGISTERED):
     yield f"In Vertex AI's Model Registry it is {output.properties[REGISTERED]}."
 

@@ -79,12 +79,17 @@ def right(*names: str, no_wrap: bool = False) -> tuple[Column, ...]:
   return tuple(Column(name, justify='right', no_wrap=no_wrap) for name in names)
 
 
-def show_table(console: Console, table: Table) -> None:
+def show_table(console: Console, table: Table, wraps: bool = False) -> None:
   """Prints a table with all of its columns, at any width.
 
   On a pipe or in a log lines are as long as they must be. A terminal that is too narrow gets the columns in several
   tables below each other, each with the first column in front.
+
+  Args: wraps: whether a terminal that is too narrow gets one table instead, whose sentences go on in further lines.
   """
+  if wraps and console.is_terminal:
+    console.print(table)
+    return
   parts = [_part(table, columns) for columns in _groups(console, table)] if console.is_terminal else [table]
   for part in parts:
     console.print(_at_full_width(console, part), soft_wrap=True)
@@ -266,11 +271,9 @@ def config_differences(config: RunConfig) -> tuple[str, tuple[str, ...]]:
   """
   mine = _flat(config)
   compared = []
-  for name in loading.presets():
-    preset = loading.load(name)
-    if preset.dataset.name == config.dataset.name:
-      theirs = _flat(preset)
-      compared.append((name, {key: mine.get(key) for key in mine | theirs if mine.get(key) != theirs.get(key)}))
+  for name in loading.presets_of(config.dataset.name):
+    theirs = _flat(loading.load(name))
+    compared.append((name, {key: mine.get(key) for key in mine | theirs if mine.get(key) != theirs.get(key)}))
   if compared:
     name, different = min(compared, key=lambda one: len(one[1]))
     words = f'the preset {name}'

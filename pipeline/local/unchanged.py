@@ -68,9 +68,12 @@ def last_run(config: RunConfig, source: DataSource, output: OutputDirectory) -> 
     return None
   if served_version(output.serving) != made.serves or served_alteration(output.serving):
     return None
-  if made.sources != sources_digest() and last.code_version != run_version():
+  sources = sources_digest()
+  if made.sources != sources and last.code_version != run_version():
     return None
-  return last if made.rides == digest(files) else None
+  # With what the sources are now, so that the next call need not parse them.
+  now = last.model_copy(update={'made_of': made.model_copy(update={'sources': sources})})
+  return now if made.rides == digest(files) else None
 
 
 def _files(source: DataSource) -> list[str] | None:

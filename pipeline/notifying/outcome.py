@@ -21,11 +21,10 @@ from models.whole_files import write_whole
 from pipeline import errors
 from pipeline.local import output as local_output
 from pipeline.local.output import BusyError, OutputDirectory
-from pipeline.notifying.channels import senders
 from pipeline.notifying.metrics import write_metrics
 from pipeline.notifying.records import Notification, ToldRecord, ToldRows
 from pipeline.retraining.ledger import Ledger, served_since
-from pipeline.summary_record import Summary
+from pipeline.summary_record import Status, Summary
 
 _DAY = datetime.timedelta(days=1)
 
@@ -60,6 +59,15 @@ def tell(
     if notify.channels:
       _send(config, told, say)
       _tell_if_stale(config, output, told, now, say)
+
+
+def event_of(summary: Summary) -> Event:
+  """What a run came to, for those who are told."""
+  if summary.not_registered is not None:
+    return Event.FAILED
+  if summary.status is Status.PUSHED and summary.newly_pushed is None:
+    return Event.NOTHING_NEW
+  return Event(summary.status.value)
 
 
 def tell_by_hand(config: RunConfig, output: OutputDirectory, event: Event, reason: str) -> list[str]:
@@ -105,7 +113,7 @@ def _notification(
       'newest': summary.window.newest if summary.window else None,
       'rows': ToldRows(read=rows.read, kept=rows.kept, quarantined_share=round(share, 6)) if rows else None,
       'rmse': metrics.rmse if metrics and metrics.rmse and math.isfinite(metrics.rmse.top) else None,
-      'pushed_version': version_number(summary.pushed_version or '') if event is Event.PUSHED else None,
+      'pushed_version': version_number(summary.newly_pushed or '') if event is not Event.NOTHING_NEW else None,
       'anomalies': tuple(found.sentence for found in summary.findings if found.severity != 'info'),
       'report': str(output.page) if output.page.is_file() else None,
     }
@@ -128,6 +136,8 @@ def _notification(
 def _send(config: RunConfig, told: Notification, say: Callable[[str], None]) -> None:
   """By every channel, where the event is one that these are told."""
   if told.event in config.notify.on:
+    from pipeline.notifying.channels import senders  # Brings HTTP along.
+
     for name, send in senders(config.notify).items():
       with _or_said(f'{name} was not told of {told.event.value}', say):
         send(told)

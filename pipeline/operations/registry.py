@@ -16,7 +16,7 @@ import os
 import pathlib
 import socket
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any
 
 import ml_metadata as mlmd
@@ -24,13 +24,14 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd_pb2
 from pydantic import BeforeValidator, ValidationError
 
 from components.pusher.rollback import Rollback, rollbacks
+from configs.errors import UserError
 from configs.operations import StoreKind
 from configs.records import Moment, RecordPart, first_mistake
 from configs.run import RunConfig
 from models.served_versions import served_version, version_number
 from models.whole_files import write_whole
 from pipeline.local import output as local_output
-from pipeline.local.output import OutputDirectory
+from pipeline.local.output import OutputDirectory, kept_runs
 from pipeline.operations.store import MetadataStoreError, place, plain_properties
 from pipeline.summary_record import Summary
 
@@ -371,6 +372,31 @@ def read_runs(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirect
   ]
   launched = [entry for entry in entries if entry.status != ROLLED_BACK]
   return [_settled(entry, newest=entry is launched[-1]) if entry.status == RUNNING else entry for entry in entries]
+
+
+def read_attempts(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> list[RunEntry]:
+  """The runs of `read_runs`, and among them by their times those that were refused before the store knew of them.
+
+  Raises as `read_runs` does. A refused run whose folder can't be read is passed over.
+  """
+  runs = read_runs(store, config, output)
+  refused = list(_refused(output, {entry.run for entry in runs}))
+  found: list[RunEntry] = []
+  for entry in runs:
+    while refused and refused[0].started < entry.started:
+      found.append(refused.pop(0))
+    found.append(entry)
+  return [*found, *refused]
+
+
+def _refused(output: OutputDirectory, known: Collection[str]) -> Iterator[RunEntry]:
+  """What only a folder of `OutputDirectory.runs` tells of."""
+  for run in kept_runs(output):
+    if run.path.name not in known:
+      with contextlib.suppress(OSError, UserError):
+        summary = Summary.read(run.summary)
+        own = {name: getattr(summary, name) or '' for name in ('pipeline', 'started')}
+        yield outcome(summary).model_copy(update={**own, 'run': run.path.name, 'git_commit': summary.git_commit})
 
 
 def _entry(facts: Mapping[str, Any]) -> RunEntry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -21,6 +21,7 @@ from models.charts import (
   line,
   padded,
   picture,
+  room,
   round_step,
   text,
   tip,
@@ -62,15 +63,29 @@ def reach(top: float) -> float:
   return step * math.ceil(top / step - 1e-9)
 
 
+_TRACK, _BETWEEN = 120.0, 6.0
+"""Width of a track on a phone, and about that on paper; and between two figures above it."""
+
+
 def ruler(top: float) -> Markup:
   """The scale of tracks from zero to `top`, as it stands above them."""
   step = round_step(top / 4)
   ticks = [step * index for index in range(int(top / step + 1e-9) + 1)]
-  digits = decimals(ticks)
-  parts = (
-    Markup('<span style="left:{:.2f}%">{}</span>').format(_place(tick, top), number(tick, digits)) for tick in ticks
-  )
+  digits, steps = decimals(ticks), len(ticks) - 1
+  said = {tick: number(tick, digits) for tick in ticks}
+  # The end of the track has a figure, whatever is left out.
+  strides = (ticks[::stride] for stride in range(1, steps + 1) if steps % stride == 0)
+  shown = next((kept for kept in strides if _have_room([said[tick] for tick in kept])), [0.0, ticks[-1]])
+  parts = (Markup('<span style="left:{:.2f}%">{}</span>').format(_place(tick, top), said[tick]) for tick in shown)
   return Markup('<span class="ruled" aria-hidden="true">{}</span>').format(Markup('').join(parts))
+
+
+def _have_room(said: Sequence[str]) -> bool:
+  """Whether figures, evenly spread above a track, do not meet; the first begins with it, the last one ends with it."""
+  widths, last = [*map(room, said)], len(said) - 1
+  starts = [_TRACK * place / last - width / 2 for place, width in enumerate(widths)]
+  starts[0], starts[-1] = 0.0, _TRACK - widths[-1]
+  return all(start + width + _BETWEEN <= after for start, width, after in zip(starts, widths, starts[1:], strict=False))
 
 
 def _track(parts: Sequence[Markup]) -> Markup:
@@ -86,8 +101,53 @@ def swatch(index: int) -> str:
   return f's{index % COLORS}{" square" if index >= COLORS else ""}'
 
 
-_ROW, _FOREST_TOP, _FOREST_BOTTOM, _FOREST_RIGHT = 19.0, 8.0, 38.0, 12.0
-_CHARACTER, _MOST_NAME = 6.1, 200.0
+_ROWS_TOP, _ROWS_BOTTOM, _ROWS_RIGHT, _MOST_NAME = 8.0, 38.0, 12.0, 230.0
+
+
+def draw_rows(
+  names: Sequence[str],
+  height: float,
+  values: tuple[float, float],
+  x_label: str,
+  label: str,
+  drawn: Callable[[int, Scale, float], Sequence[Markup]],
+  reference: float | None = None,
+) -> Markup:
+  """Draws rows of figures, at least one, top to bottom over one horizontal axis.
+
+  Args:
+    names: at the left of each.
+    height: of a row.
+    values: the ends of the axis.
+    label: what the chart shows, for who can't see it.
+    drawn: what is in a row, by its index, the scale and the height of its middle.
+    reference: a figure that is drawn as a line across.
+  """
+  left, right = min(_MOST_NAME, max(map(room, names))) + 10, WIDTH - _ROWS_RIGHT
+  end = _ROWS_TOP + height * len(names)
+  scale = Scale(*values, left, right)
+  ticks = scale.ticks(4)
+  parts = [line(scale(tick), _ROWS_TOP, scale(tick), end, 'grid') for tick in ticks]
+  parts += [text(scale(tick), end + 15, number(tick, decimals(ticks)), 'middle', 'tick') for tick in ticks]
+  parts += [line(left, end, right, end, 'axis'), *cut(scale, left, end)]
+  if reference is not None:
+    parts.append(line(scale(reference), _ROWS_TOP, scale(reference), end, 'mark'))
+  parts.append(text((left + right) / 2, end + 31, x_label, 'middle', 'label'))
+  for position, name in enumerate(names):
+    y = _ROWS_TOP + height * (position + 0.5)
+    parts += [text(left - 8, y + 4, name, 'end', 'tick'), *drawn(position, scale, y)]
+  return picture(WIDTH, end + _ROWS_BOTTOM, label, *parts)
+
+
+def dot_with_interval(figure: Estimate, scale: Scale, y: float, color: str, title: str) -> list[Markup]:
+  """A dot in a row, on the line of its interval."""
+  return [
+    line(scale(figure.bottom), y, scale(figure.top), y, f'whisker {color}'),
+    element('circle', element('title', title), cx=scale(figure.value), cy=y, r=4.0, class_=f'fill {color}'),
+  ]
+
+
+_ROW = 19.0
 _REACH = 3.0
 """A figure further from the reference than so many times the median distance is outside the picture."""
 
@@ -107,21 +167,15 @@ def draw_forest(entries: Sequence[Entry], reference: float, x_label: str, label:
     reference: a figure that is drawn as a line across.
     label: what the chart shows, for who can't see it.
   """
-  left = min(_MOST_NAME, _CHARACTER * max(len(entry.name) for entry in entries)) + 10
-  end = _FOREST_TOP + _ROW * len(entries)
-  scale = Scale(*_range(entries, reference), left, WIDTH - _FOREST_RIGHT)
-  ticks = scale.ticks(4)
-  parts = [line(scale(tick), _FOREST_TOP, scale(tick), end, 'grid') for tick in ticks]
-  parts += [text(scale(tick), end + 15, number(tick, decimals(ticks)), 'middle', 'tick') for tick in ticks]
-  parts += [
-    line(left, end, WIDTH - _FOREST_RIGHT, end, 'axis'),
-    *cut(scale, left, end),
-    line(scale(reference), _FOREST_TOP, scale(reference), end, 'mark'),
-    text((left + WIDTH - _FOREST_RIGHT) / 2, end + 31, x_label, 'middle', 'label'),
-  ]
-  for position, entry in enumerate(entries):
-    parts += _drawn_entry(entry, scale, left, _FOREST_TOP + _ROW * (position + 0.5))
-  return picture(WIDTH, end + _FOREST_BOTTOM, label, *parts)
+  return draw_rows(
+    [entry.name for entry in entries],
+    _ROW,
+    _range(entries, reference),
+    x_label,
+    label,
+    lambda position, scale, y: _drawn_entry(entries[position], scale, y),
+    reference,
+  )
 
 
 def _range(entries: Sequence[Entry], reference: float) -> tuple[float, float]:
@@ -132,23 +186,19 @@ def _range(entries: Sequence[Entry], reference: float) -> tuple[float, float]:
   return padded([reference, *(min(max(end, reference - 2 * reach), reference + 2 * reach) for end in ends)])
 
 
-def _drawn_entry(entry: Entry, scale: Scale, left: float, y: float) -> list[Markup]:
-  color = f's{entry.color}'
-  name = text(left - 8, y + 4, entry.name, 'end', 'tick')
-  figure = entry.estimate
-  title = element('title', f'{entry.name}: {number(figure.value, 3)}')
+def _drawn_entry(entry: Entry, scale: Scale, y: float) -> list[Markup]:
+  color, figure = f's{entry.color}', entry.estimate
+  title = f'{entry.name}: {number(figure.value, 3)}'
   if not scale.low <= figure.value <= scale.high:
     beyond = figure.value > scale.high
     x, back, anchor = (scale.end, -8, 'end') if beyond else (scale.start, 8, 'start')
     arrow = f'M{x + back:.1f} {y - 5:.1f}L{x:.1f} {y:.1f}L{x + back:.1f} {y + 5:.1f}Z'
     written = text(x + 1.6 * back, y + 4, number(figure.value, 2), anchor, 'tick')
-    return [name, element('path', title, d=arrow, class_=f'fill {color}'), written]
+    return [element('path', element('title', title), d=arrow, class_=f'fill {color}'), written]
   return [
-    name,
-    line(scale(figure.bottom), y, scale(figure.top), y, f'whisker {color}'),
+    *dot_with_interval(figure, scale, y, color, title),
     *([tip(scale.start, y, -1, 0, color)] if figure.bottom < scale.low else []),
     *([tip(scale.end, y, 1, 0, color)] if figure.top > scale.high else []),
-    element('circle', title, cx=scale(figure.value), cy=y, r=4.0, class_=f'fill {color}'),
   ]
 
 
@@ -179,7 +229,7 @@ def draw_hours(hours: Sequence[Hour], currency: str, label: str) -> Markup:
     x_label='hour of the pickup',
     y_label=f'prediction minus fare ({currency})',
     x_format=lambda hour: f'{hour:g}',
-    y_format=lambda value: signed(value, 1),
+    y_format=lambda value: signed(value, 1 if reach < 100 else 0),
   )
   zero = line(frame.x.start, frame.y(0), frame.x.end, frame.y(0), 'axis')
   return picture(WIDTH, _HEIGHT, label, frame.drawn(), zero, *(_drawn_hour(frame, hour, currency) for hour in hours))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from components.compression_gate.records import JudgedVariant
+from components.compression_gate.records import CompressionRecord, JudgedVariant
 from components.fare_evaluator.records import EvaluatedSlice
 from configs.base import joined
 from configs.records import Estimate, estimate
@@ -14,6 +14,7 @@ from pipeline.report.record import Difference, RunRecord, differences, read_vari
 from pipeline.report.rides import PredictedRides, paired_ratio, read_rides, slice_rmse
 from pipeline.report.run_charts import SIDES, Pair, draw_pairs
 from pipeline.report.sections.model import BADGES
+from pipeline.report.sections.variants import verdict_cell
 from pipeline.report.tables import (
   MISSING,
   Cell,
@@ -196,7 +197,7 @@ def _variants(a: Side, b: Side) -> Table | None:
       *(figures(variant.rmse_ratio, 3) for variant in found),
       *(figure(variant.bytes, size) for variant in found),
       *(_latency(variant) for variant in found),
-      *(_verdict(variant) for variant in found),
+      *(_verdict(variant, side.record.variants) for variant, side in zip(found, (a, b), strict=True)),
     ]
     chosen = joined(side.letter for side in (a, b) if side.record.variants and side.record.variants.chosen == name)
     note, style = (f'chosen by {chosen}', 'chosen') if chosen else ('', '')
@@ -213,10 +214,9 @@ def _latency(variant: JudgedVariant) -> Cell:
   return figure(latency.p50 if latency else None, microseconds, '' if not latency or latency.whole_call else _INVOKE)
 
 
-def _verdict(variant: JudgedVariant) -> Cell:
-  if variant.rmse is None:
-    return Cell(MISSING, style='none')
-  return Cell('✓ kept', style='good') if variant.within_budget else Cell('✗ missed', style='bad')
+def _verdict(variant: JudgedVariant, variants: CompressionRecord | None) -> Cell:
+  shadow = variants.shadow if variants else None
+  return Cell(MISSING, style='none') if variant.rmse is None else verdict_cell(variant, shadow)
 
 
 def _slices(a: Side, b: Side) -> Table | None:

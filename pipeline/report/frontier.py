@@ -102,7 +102,7 @@ class Point(NamedTuple):
   Attributes:
     color: index of its recipe's colour; from the ninth on colours come again, as squares.
     cost: bytes or microseconds, positive.
-    ratio: of the RMSE to float32.
+    ratio: of the RMSE to float32; or what is lost of another metric.
     on_frontier: no other variant is both more accurate and cheaper.
     within_budget: whether it keeps every limit.
     tooltip: what a pointer over it shows.
@@ -132,6 +132,7 @@ def draw_frontier(
   cost_format: Callable[[float], str],
   label: str,
   ratio_label: str = 'RMSE relative to float32',
+  base: float = 1.0,
 ) -> tuple[Markup, list[str]]:
   """Draws the chart.
 
@@ -139,11 +140,13 @@ def draw_frontier(
     points: at least one.
     cost_label: the horizontal axis, with its unit.
     label: what the chart shows, for who can't see it.
+    ratio_label: the vertical axis.
+    base: where a variant is as accurate as what it is compared with.
 
   Returns:
     The picture, and the names of variants so inaccurate that they are above it.
   """
-  frame = _frame(points, limits, cost_label, cost_format, ratio_label)
+  frame = _frame(points, limits, cost_label, cost_format, ratio_label, base)
   outside = [point.name for point in points if point.ratio.value > frame.y.high]
   # The most important points come last, so that they are on top.
   ordered = sorted(points, key=lambda point: (point.chosen, point.on_frontier))
@@ -153,7 +156,12 @@ def draw_frontier(
 
 
 def _frame(
-  points: Sequence[Point], limits: Limits, cost_label: str, cost_format: Callable[[float], str], ratio_label: str
+  points: Sequence[Point],
+  limits: Limits,
+  cost_label: str,
+  cost_format: Callable[[float], str],
+  ratio_label: str,
+  base: float,
 ) -> Frame:
   costs = [point.cost for point in points] + ([limits.cost] if limits.cost else [])
   logarithmic = max(costs) > _LOGARITHMIC_FROM * min(costs)
@@ -164,18 +172,18 @@ def _frame(
     low, high = middle * 2 / (1 + _NARROWEST), middle * 2 * _NARROWEST / (1 + _NARROWEST)
   return Frame(
     x=horizontal(low, high, logarithmic),
-    y=vertical(*_ratios(points, limits), _HEIGHT),
+    y=vertical(*_ratios(points, limits, base), _HEIGHT),
     x_label=cost_label,
     y_label=ratio_label,
     x_format=lambda cost: cost_format(cost).replace('.0', ''),
   )
 
 
-def _ratios(points: Sequence[Point], limits: Limits) -> tuple[float, float]:
+def _ratios(points: Sequence[Point], limits: Limits, base: float) -> tuple[float, float]:
   """Room for the budget, the frontier and its surroundings; a hopeless variant must not flatten them."""
   values = sorted(point.ratio.value for point in points)
   typical = [point.ratio.value for point in points if point.within_budget]
-  typical += [1.0] + ([limits.ratio] if limits.ratio else []) + values[: max(1, len(values) // 2)]
+  typical += [base] + ([limits.ratio] if limits.ratio else []) + values[: max(1, len(values) // 2)]
   reach = max(typical) + 1.5 * (max(typical) - min(typical))
   shown = [value for value in values if value <= reach] + typical
   ends = [end for point in points if point.ratio.value <= reach for end in (point.ratio.bottom, point.ratio.top)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Sequence
 
 import ml_metadata as mlmd
 
@@ -11,7 +10,7 @@ from configs.errors import UserError
 from configs.records import Estimate, Figure, Record, RecordPart
 from configs.run import RunConfig
 from pipeline.local.output import KeptRun, OutputDirectory, kept_runs
-from pipeline.operations.registry import RunEntry, outcome, read_runs
+from pipeline.operations.registry import RunEntry, read_attempts
 from pipeline.summary_record import FindingRecord, Summary
 
 
@@ -82,15 +81,15 @@ class History(Record):
 
 
 def read_history(store: mlmd.MetadataStore, config: RunConfig, output: OutputDirectory) -> History:
-  """Every run that the store or `OutputDirectory.runs` knows, and every rollback.
+  """Every run and rollback of `read_attempts`, with what is kept of it.
 
   Raises: MetadataStoreError: what the store holds is no run of this project's.
   """
   summaries, unreadable = _summaries(output)
-  entries = read_runs(store, config, output)
+  entries = read_attempts(store, config, output)
   nights: list[Night] = []
   served: int | None = None
-  for entry in _with_refused(entries, summaries):
+  for entry in entries:
     night = _night(entry, summaries.get(entry.run), output)
     served = night.pushed_version or served
     nights.append(night.model_copy(update={'served': served}))
@@ -114,21 +113,6 @@ def _summaries(output: OutputDirectory) -> tuple[dict[str, Summary], list[str]]:
     except (OSError, UserError):
       unreadable.append(f"'{run.summary}' can't be read, so its run is shown as the metadata store knows it.")
   return found, unreadable
-
-
-def _with_refused(entries: Sequence[RunEntry], summaries: dict[str, Summary]) -> Iterator[RunEntry]:
-  """The store's runs, and among them by their times those that were refused before the store knew of them."""
-  known = {entry.run for entry in entries}
-  refused = [_refused(run, summary) for run, summary in summaries.items() if run not in known]
-  for entry in entries:
-    while refused and refused[0].started < entry.started:
-      yield refused.pop(0)
-    yield entry
-  yield from refused
-
-
-def _refused(run: str, summary: Summary) -> RunEntry:
-  return outcome(summary).model_copy(update={'run': run, 'started': summary.started or ''})
 
 
 def _night(entry: RunEntry, summary: Summary | None, output: OutputDirectory) -> Night:

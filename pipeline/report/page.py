@@ -6,7 +6,7 @@ import dataclasses
 import os
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jinja2
@@ -19,9 +19,10 @@ from pipeline.report.record import RunRecord, read_columns, read_record, read_va
 from pipeline.report.rides import read_rides
 from pipeline.report.sections.data import again_section, data_section, steps_section
 from pipeline.report.sections.errors import errors_section
-from pipeline.report.sections.model import headline, model_card, served_section, variants_section
+from pipeline.report.sections.model import headline, model_card, served_section
 from pipeline.report.sections.shadow import shadow_section
 from pipeline.report.sections.training import features_section, reduction_section, training_section
+from pipeline.report.sections.variants import variants_section
 
 
 class PagePart(NamedTuple):
@@ -52,11 +53,16 @@ def run_page(record: RunRecord) -> str:
     PagePart('card', 'Model card', lambda: model_card(record, columns)),
     PagePart('again', 'Run again', lambda: again_section(record)),
   )
-  made = [(part, _made(part.title, part.make, notes)) for part in parts]
+  made = made_parts(parts, notes)
   sections = [(part, content) for part, content in made if content]
   absent = [part.title for part, content in made if part.expected and not content]
   head = headline(record)
   return render('run.html', record=record, headline=head, sections=sections, absent=absent, notes=notes)
+
+
+def made_parts(parts: Sequence[PagePart], notes: list[str]) -> list[tuple[PagePart, Any]]:
+  """Sections with their contents, which are empty where there is nothing; what could not be made is noted."""
+  return [(part, _made(part.title, part.make, notes)) for part in parts]
 
 
 def _made(title: str, make: Callable[[], Any], notes: list[str]) -> Any:
@@ -68,6 +74,10 @@ def _made(title: str, make: Callable[[], Any], notes: list[str]) -> Any:
     return None
 
 
+_BREAK = re.compile(r'(?<=[._])(?=\w)|(?<=[a-z])(?=[A-Z])')
+"""Where a name may go on in a new line, as on a phone: after a dot or an underscore, before a word of its own."""
+
+
 def render(template: str, **content: Any) -> str:
   """A page out of a template of this package."""
   environment = jinja2.Environment(
@@ -77,8 +87,7 @@ def render(template: str, **content: Any) -> str:
     trim_blocks=True,
     lstrip_blocks=True,
   )
-  # A name may go on in a new line after a dot or an underscore, as on a phone.
-  environment.filters['breakable'] = lambda name: Markup(re.sub(r'([._])(?=\w)', r'\1<wbr>', str(escape(name))))
+  environment.filters['breakable'] = lambda name: Markup(_BREAK.sub('<wbr>', str(escape(name))))
   environment.globals['chart_style'] = Markup(charts.STYLE)
   return environment.get_template(template).render(content)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import enum
 import json
 import math
 import os
@@ -14,7 +15,7 @@ from typing import Any
 import yaml
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
+from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant, ShadowRecord
 from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
 from components.ride_validator.findings import columns
 from configs import loading
@@ -23,9 +24,11 @@ from configs.errors import UserError
 from configs.evaluation import Evaluation
 from configs.presets import load_yaml
 from configs.records import Estimate, RecordT, load_json
+from configs.task import MetricName
 from pipeline.local import output as local_output
 from pipeline.local.output import KeptRun, OutputDirectory
 from pipeline.local.steps import StepState
+from pipeline.report.judged import Judged
 from pipeline.summary_record import Status, StepRecord, Summary
 
 _ABSENT = object()
@@ -104,6 +107,29 @@ _OWN_KEYS = {
 """Artifacts that the summary names by keys of their own, also where it has no list of all."""
 
 
+class BudgetVerdict(str, enum.Enum):
+  """What came of a variant. One that is held keeps the budget, but not the limits of `serving.shadow`."""
+
+  KEPT = 'kept'
+  MISSED = 'missed'
+  HELD = 'held'
+  NOT_MADE = 'not made'
+
+  @property
+  def keeps_budget(self) -> bool:
+    """Whether it is within the budget."""
+    return self in (BudgetVerdict.KEPT, BudgetVerdict.HELD)
+
+
+def verdict(variant: JudgedVariant, shadow: ShadowRecord | None) -> BudgetVerdict:
+  """What came of a variant, in a run that compared one with what serves, or none."""
+  if variant.bytes is None or all(getattr(variant, metric.value) is None for metric in MetricName):
+    return BudgetVerdict.NOT_MADE
+  if shadow is not None and shadow.held and shadow.variant == variant.name:
+    return BudgetVerdict.HELD
+  return BudgetVerdict.KEPT if variant.within_budget else BudgetVerdict.MISSED
+
+
 @dataclasses.dataclass(frozen=True)
 class RunRecord:
   """A run that ended, in whatever way.
@@ -111,12 +137,14 @@ class RunRecord:
   Attributes:
     config: a plain mapping, empty where there is none.
     variants: what `read_variants` found, once it was asked.
+    of_rides: whether these are rides and fares, or any examples of a user's own model.
   """
 
   output: OutputDirectory
   summary: Summary
   config: Mapping[str, Any]
   variants: CompressionRecord | None = None
+  of_rides: bool = True
 
   @property
   def name(self) -> str:
@@ -133,6 +161,11 @@ class RunRecord:
   def currency(self) -> str:
     """ISO 4217 code of the fares; empty where the config is lost."""
     return str(self.config.get('dataset', {}).get('currency', ''))
+
+  @property
+  def judged(self) -> Judged:
+    """By what the variants are judged; by their RMSE where none were."""
+    return Judged.by(self.variants.metric if self.variants else MetricName.RMSE.value, self.currency, self.of_rides)
 
   @property
   def resamples(self) -> int:
@@ -248,7 +281,8 @@ def read_variants(record: RunRecord) -> CompressionRecord | None:
   """
   report = record.read(CompressionRecord, GATE, 'report', REPORT_FILE)
   if report is None and record.summary.variants:
-    report = CompressionRecord(variants=record.summary.variants, chosen=record.summary.chosen)
+    summary = record.summary
+    report = CompressionRecord(variants=summary.variants, chosen=summary.chosen, shadow=summary.shadow)
   if report is None:
     made = record.read(VariantsRecord, 'QuantizationRewriter', 'variants', VARIANTS_FILE)
     rows = made.variants if made else ()

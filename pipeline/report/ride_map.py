@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -44,7 +45,9 @@ class Shades:
   def legend(self) -> list[tuple[str, str]]:
     """Class and meaning of each colour, from too low to too high."""
     indices = range(-_SHADES, _SHADES + 1)
-    ranges = [(signed((index - 0.5) * self.step, 1), signed((index + 0.5) * self.step, 1)) for index in indices]
+    digits = 0 if self.step >= 100 else 1
+    ends = [signed((index - 0.5) * self.step, digits) for index in (*indices, _SHADES + 1)]
+    ranges = [*itertools.pairwise(ends)]
     between = [f'{low} to {high}' for low, high in ranges[1:-1]]
     meanings = [f'below {ranges[0][1]}', *between, f'above {ranges[-1][0]}']
     return [(f'e{index + _SHADES}', meaning) for index, meaning in zip(indices, meanings, strict=True)]

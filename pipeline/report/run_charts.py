@@ -13,26 +13,22 @@ from models.charts import (
   WIDTH,
   Frame,
   Scale,
-  cut,
-  decimals,
   element,
   horizontal,
   line,
-  number,
   padded,
   picture,
   polyline,
-  text,
   tip,
   vertical,
 )
+from pipeline.report.charts import dot_with_interval, draw_rows
 from pipeline.report.tables import interval
 
 SIDES = ('s0', 's1')
 """Colours of the first and of the second run."""
 
-_ROW, _APART, _TOP, _BOTTOM, _RIGHT = 26.0, 5.0, 8.0, 38.0, 12.0
-_CHARACTER, _MOST_NAME = 6.1, 200.0
+_ROW, _APART = 26.0, 5.0
 
 
 class Pair(NamedTuple):
@@ -48,30 +44,24 @@ def draw_pairs(pairs: Sequence[Pair], x_label: str, label: str) -> Markup:
 
   Args: label: what the chart shows, for who can't see it.
   """
-  left = min(_MOST_NAME, _CHARACTER * max(len(pair.name) for pair in pairs)) + 10
-  end = _TOP + _ROW * len(pairs)
   known = [found for pair in pairs for found in (pair.first, pair.second) if found]
-  scale = Scale(*padded(edge for found in known for edge in (found.bottom, found.top)), left, WIDTH - _RIGHT)
-  ticks = scale.ticks(4)
-  parts = [line(scale(tick), _TOP, scale(tick), end, 'grid') for tick in ticks]
-  parts += [text(scale(tick), end + 15, number(tick, decimals(ticks)), 'middle', 'tick') for tick in ticks]
-  parts += [line(left, end, WIDTH - _RIGHT, end, 'axis'), *cut(scale, left, end)]
-  parts.append(text((left + WIDTH - _RIGHT) / 2, end + 31, x_label, 'middle', 'label'))
-  for position, pair in enumerate(pairs):
-    y = _TOP + _ROW * (position + 0.5)
-    parts.append(text(left - 8, y + 4, pair.name, 'end', 'label'))
-    for found, style, shift in zip((pair.first, pair.second), SIDES, (-_APART, _APART), strict=True):
-      parts += _drawn_figure(pair.name, found, style, scale, y + shift)
-  return picture(WIDTH, end + _BOTTOM, label, *parts)
+  return draw_rows(
+    [pair.name for pair in pairs],
+    _ROW,
+    padded(edge for found in known for edge in (found.bottom, found.top)),
+    x_label,
+    label,
+    lambda position, scale, y: _drawn_pair(pairs[position], scale, y),
+  )
 
 
-def _drawn_figure(name: str, found: Estimate | None, style: str, scale: Scale, y: float) -> list[Markup]:
-  if found is None:
-    return []
-  title = element('title', f'{name}: {interval(found)}')
+def _drawn_pair(pair: Pair, scale: Scale, y: float) -> list[Markup]:
+  sides = zip((pair.first, pair.second), SIDES, (-_APART, _APART), strict=True)
   return [
-    line(scale(found.bottom), y, scale(found.top), y, f'whisker {style}'),
-    element('circle', title, cx=scale(found.value), cy=y, r=4.0, class_=f'fill {style}'),
+    part
+    for found, style, shift in sides
+    if found
+    for part in dot_with_interval(found, scale, y + shift, style, f'{pair.name}: {interval(found)}')
   ]
 
 
@@ -94,6 +84,9 @@ class Mark(NamedTuple):
 _HEIGHT, _CROSS = 220.0, 4.0
 _REACH = 3.0
 """A figure above so many times the median is far above the others."""
+
+_NO_SHARE = 0.01
+"""Where the axis of shares ends that are all zero."""
 
 _LARGE, _SMALL, _MANY = 3.6, 2.2, 60
 """Radius of a dot; the smaller one where there are many."""
@@ -143,7 +136,8 @@ def _range(
   found = [mark.figure for mark in marks if mark.figure]
   held = [figure for figure in (*level, limit) if figure is not None]
   if is_share:
-    return 0.0, padded([0.0, *held, *(figure.value for figure in found)])[1]
+    highest = max([0.0, *held, *(figure.value for figure in found)])
+    return 0.0, padded([0.0, highest])[1] if highest else _NO_SHARE
   edge = _REACH * statistics.median(figure.value for figure in found)
   near = [figure for figure in found if figure.value <= edge] or found
   low, high = padded([*held, *(min(end, edge) for figure in near for end in (figure.bottom, figure.top))])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from markupsafe import Markup
 
 from configs.records import Estimate
-from models.charts import MISSING, SPACE, number, percent, united
+from models.charts import MISSING, SPACE, amount_digits, number, percent, united
 from pipeline.local.steps import is_look_up
 from pipeline.summary_record import StepRecord
 
@@ -22,8 +22,8 @@ def whole(value: float | None) -> str:
   return number(value, 0)
 
 
-def signed(value: float | None, digits: int = 2) -> str:
-  """A difference, with its sign; zero has none."""
+def signed(value: float | None, digits: int | None = None) -> str:
+  """A difference, with its sign; zero has none. See `number` for `digits`."""
   text = number(value, digits)
   return f'+{text}' if value is not None and value > 0 and text.strip('0.,') else text
 
@@ -33,7 +33,7 @@ def money(value: float | None, currency: str) -> str:
   return united(number(value), currency)
 
 
-def interval(estimate: Estimate | None, digits: int = 2) -> str:
+def interval(estimate: Estimate | None, digits: int | None = None) -> str:
   """A value with its interval: `3.52 [3.11, 4.02]`."""
   if estimate is None:
     return MISSING
@@ -41,10 +41,11 @@ def interval(estimate: Estimate | None, digits: int = 2) -> str:
   return f'{number(estimate.value, digits)} {bounds}' if bounds else number(estimate.value, digits)
 
 
-def bracket(estimate: Estimate | None, digits: int = 2) -> str:
-  """The interval alone: `[3.11, 4.02]`; empty where none is known."""
+def bracket(estimate: Estimate | None, digits: int | None = None) -> str:
+  """The interval alone: `[3.11, 4.02]`; empty where none is known. Its bounds have as many decimals as its value."""
   if estimate is None or estimate.low is None or estimate.high is None:
     return ''
+  digits = amount_digits(estimate.value) if digits is None else digits
   return f'[{number(estimate.low, digits)},{SPACE}{number(estimate.high, digits)}]'
 
 
@@ -141,8 +142,8 @@ class Cell:
 
   @property
   def is_empty(self) -> bool:
-    """Whether there is no figure in it."""
-    return self.text == MISSING and self.value is None
+    """Whether there is nothing in it."""
+    return self.text in ('', MISSING) and self.value is None and not self.note and self.picture is None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,7 +211,7 @@ def figure(value: float | None, written: Callable[[float], str], note: str = '')
   return Cell(MISSING, style='none') if value is None else Cell(written(value), value, note)
 
 
-def figures(estimate: Estimate | None, digits: int = 2) -> Cell:
+def figures(estimate: Estimate | None, digits: int | None = None) -> Cell:
   """A cell with an interval on its second line."""
   value = estimate.value if estimate else None
   return figure(value, lambda value: number(value, digits), bracket(estimate, digits))

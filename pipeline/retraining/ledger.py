@@ -59,6 +59,7 @@ class LedgerRun:
     status: of the summary, or `RUNNING`.
     reason: of the summary.
     pushed_path: the version that it pushed.
+    not_registered: of the summary.
     statistics: URI of the statistics of what it trained on.
     kept: valid rides of each span.
   """
@@ -73,6 +74,7 @@ class LedgerRun:
   kept: dict[int, int] = dataclasses.field(default_factory=dict)
   sources: str = ''
   ended: Moment | None = None
+  not_registered: str | None = None
 
   @property
   def newest(self) -> int:

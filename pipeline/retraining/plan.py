@@ -5,14 +5,12 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from components.ride_example_gen.files import fingerprint
-from components.ride_example_gen.ingestion import inspect_span
 from components.ride_example_gen.patterns import excluded_numbers
-from components.ride_example_gen.profile import FEWEST_AGAIN
-from components.ride_example_gen.spans import Span, Window, day_of, find_spans, label_of
+from components.ride_example_gen.spans import FEWEST_AGAIN, Span, Window, day_of, find_spans, label_of
 from configs.records import RecordError
 from configs.run import RunConfig
 from pipeline.code_version import run_version, sources_digest
@@ -67,7 +65,13 @@ class Plan:
     return (*self.window.notes(), *broken)
 
 
-def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int | None = None) -> Plan:
+def make_plan(
+  config: RunConfig,
+  source: DataSource,
+  ledger: Ledger,
+  newest: int | None = None,
+  before_reading: Callable[[], None] = lambda: None,
+) -> Plan:
   """Looks at the spans; notes in the ledger (and saves it) what it finds.
 
   Args:
@@ -75,6 +79,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
     source: with spans in its pattern.
     ledger: what is known so far.
     newest: the last span of a past window; the newest there is when `None`.
+    before_reading: is called before the rides of a span are read that is not known as it is.
 
   Raises `IngestionError` where no file matches, or the pattern has no spans.
   """
@@ -88,7 +93,7 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
   def look_at(spans: list[Span]) -> None:
     for span in spans:
       if span.number not in looked_at:
-        looked_at[span.number] = _look_at(span, config, ledger, looked_at)
+        looked_at[span.number] = _look_at(span, config, ledger, looked_at, before_reading)
 
   look_at([span for span in there if span.number in before and before[span.number].broken])
   while True:
@@ -122,10 +127,19 @@ def make_plan(config: RunConfig, source: DataSource, ledger: Ledger, newest: int
   )
 
 
-def _look_at(span: Span, config: RunConfig, ledger: Ledger, looked_at: dict[int, SpanEntry]) -> SpanEntry:
+def _look_at(
+  span: Span,
+  config: RunConfig,
+  ledger: Ledger,
+  looked_at: dict[int, SpanEntry],
+  before_reading: Callable[[], None],
+) -> SpanEntry:
   """A span that is as it was needs no second look, except whether another one has its rides."""
   digest, known = fingerprint(span.files), ledger.spans.get(span.number)
   if known is None or known.digest != digest:
+    from components.ride_example_gen.ingestion import inspect_span  # Brings Arrow along.
+
+    before_reading()
     seen = inspect_span(span.files, config.dataset)
     late = known.late if known else span.number < max(ledger.spans, default=span.number)
     known = SpanEntry(digest, seen.read, seen.kept, seen.broken, late, was_read=known is not None and known.was_read)
@@ -247,5 +261,6 @@ def recorded_run(
   statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
   ended = now + datetime.timedelta(seconds=time.monotonic() - began)
   outcome = {'status': result.status.value, 'reason': result.reason, 'pushed_path': result.pushed_path}
+  outcome['not_registered'] = result.not_registered
   ledger.end(**outcome, statistics=statistics, ended=ended)
   return result

@@ -36,11 +36,14 @@ class Extra:
   """A further column that may be known before the ride: its name as an input, and its values if they are few words.
 
   Without a vocabulary it holds numbers.
+
+  Attributes: styled: whether these are written as `numbers.columns` has to say of it.
   """
 
   name: str
   column: str
   vocabulary: tuple[str, ...]
+  styled: bool = False
 
 
 def find_extras(
@@ -57,7 +60,8 @@ def find_extras(
     called = re.sub(r'[^a-z0-9]+', '_', '_'.join(names.tokens(name))).strip('_')
     if vocabulary and re.fullmatch('[a-z][a-z0-9_]*', called) and not _is_taken(called, extras):
       has_fractions = _has_fractions(sample.columns[name], numbers.of(name))
-      extras[called] = Extra(called, name, () if has_fractions else vocabulary)
+      styled = has_fractions and name in numbers.columns
+      extras[called] = Extra(called, name, () if has_fractions else vocabulary, styled)
   listed = {extra.column for extra in extras.values()}
   return tuple(extras.values()), tuple(name for name in free if name not in listed)
 

@@ -54,7 +54,9 @@ _STYLES = (('.', ''), (',', ''), ('.', ','), (',', '.'), ('.', ' '), (',', ' '),
 
 
 def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
-  """The one style that reads most cells of a file's text columns; that of amounts alone where these need another one.
+  """The one style that reads most cells of a file's text columns; where the fares need another one, theirs.
+
+  That one is then of the columns alone that the first one does not read.
 
   Only columns count that the style reads mostly, so that dates and texts have no say.
   """
@@ -68,8 +70,8 @@ def guess_style(columns: Mapping[str, pa.Array]) -> NumberStyle:
   signs = tuple(sign for sign in signs if not any(sign != longer and sign in longer for longer in signs))
   bare = {name: _spaces_alike(_without(text, signs)) for name, text in named.items()}
   style = _most_readable(list(bare.values()))
-  unread = [name for name in bare if names.score(name, LABEL) > 0 and not _readable_cells(bare[name], *style)]
-  other = _most_readable([bare[name] for name in unread])
+  unread = [name for name in bare if not _readable_cells(bare[name], *style)]
+  other = _most_readable([bare[name] for name in unread if names.score(name, LABEL) > 0])
   alone = tuple(name for name in unread if _readable_cells(bare[name], *other))
   return NumberStyle(*other, signs, alone) if alone and style == _STYLES[0] else NumberStyle(*style, signs)
 

@@ -119,7 +119,7 @@ def _extras(guess: Guess) -> Iterator[str]:
   for extra in guess.extras:
     words = {'kind': 'categorical', 'vocabulary': list(extra.vocabulary)} if extra.vocabulary else {'kind': 'numeric'}
     item = {'name': extra.name, 'column': extra.column, **words}
-    yield f'  #   - {_flow(item)}'
+    yield f'  #   - {_flow(item)}' + ('  # and its column into numbers.columns, above' if extra.styled else '')
   if guess.left:
     columns = shortened([repr(name[:60]) for name in guess.left], _SHOWN_NAMES)
     yield from _comment(f'Of many values or one: {columns}.', 2)

@@ -9,8 +9,11 @@ import pytest
 
 from components.ride_example_gen.canonical import canonicalize
 from components.ride_example_gen.files import IngestionError
+from components.ride_validator.schema import ride_schema
+from configs.base import Interval
 from configs.dataset import ExtraColumn
-from configs.loading import load
+from configs.loading import ConfigError, load
+from configs.validation import Validation
 
 GOOD = {
   'key': '1',
@@ -97,6 +100,20 @@ def test_each_rule_gives_its_reason_and_column(dataset, change, reason, column):
   canonical = canonicalize(text_rows(change), dataset)
   assert (canonical.reason.to_pylist(), canonical.column.to_pylist()) == ([reason], [column])
   assert canonical.valid.tolist() == [False]
+
+
+def test_an_extra_has_the_range_of_its_rule(dataset):
+  """Its ends are valid, and so is a missing value."""
+  rules = dataset.rules.model_copy(update={'extras': {'bags': Interval(min=0, max=9)}})
+  bags = ExtraColumn(name='bags', column='Bags')
+  ruled = dataset.model_copy(update={'extras': (bags,), 'rules': rules})
+  canonical = canonicalize(text_rows(*({'Bags': text} for text in ('0', '9', '', '-1', '9.5'))), ruled)
+  assert canonical.reason.to_pylist() == [None, None, None, 'extra_out_of_range', 'extra_out_of_range']
+  assert canonical.column.to_pylist()[3:] == ['Bags', 'Bags']
+  [bound] = [feature.float_domain for feature in ride_schema(ruled, Validation()).feature if feature.name == 'bags']
+  assert (bound.min, bound.max) == (0, 9)
+  with pytest.raises(ConfigError, match=r'rules\.extras\.bags: has no effect|rules\.extras\.bags has no effect'):
+    load('nyc', ['dataset.rules.extras={bags: {min: 0, max: 9}}'])
 
 
 def test_rows_do_not_touch_each_other_and_keep_their_order(dataset):

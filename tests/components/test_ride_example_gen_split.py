@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tfx_bsl.coders import example_coder
 
-from components.ride_example_gen import encoding, executor, spans
+from components.ride_example_gen import encoding, executor, splitting
 from configs.dataset import Dataset
 from configs.loading import load
 from configs.parts import load_part
@@ -19,21 +19,21 @@ def test_the_mixer_is_splitmix64():
   """Oracle: the first outputs of the published generator for the seed 0 (Vigna's `splitmix64.c`)."""
   golden = 0x9E3779B97F4A7C15
   states = np.array([0, golden], np.uint64)
-  assert [hex(value) for value in spans._mix(states)] == ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
+  assert [hex(value) for value in splitting._mix(states)] == ['0xe220a8397b1dcdaf', '0x6e789e6aa1b965f4']
 
 
 @pytest.mark.parametrize('share', [0.05, 0.2, 0.5])
 @pytest.mark.parametrize('seed', [0, 1, 2**31 - 1])
 def test_the_hash_gives_the_share_on_neighbouring_stamps(share, seed):
   seconds = np.arange(-50_000, 50_000)
-  chosen = spans.in_eval(seconds, Split(eval_share=share, seed=seed))
+  chosen = splitting.in_eval(seconds, Split(eval_share=share, seed=seed))
   assert chosen.mean() == pytest.approx(share, abs=0.01)
   assert chosen[::900].mean() == pytest.approx(share, abs=0.12)
 
 
 def test_rides_of_one_stamp_stay_together_and_seeds_differ():
   seconds = np.repeat(np.arange(10_000), 3)
-  first, second = (spans.in_eval(seconds, Split(seed=seed)) for seed in (0, 1))
+  first, second = (splitting.in_eval(seconds, Split(seed=seed)) for seed in (0, 1))
   assert (first.reshape(-1, 3).min(axis=1) == first.reshape(-1, 3).max(axis=1)).all()
   assert (first & second).mean() == pytest.approx(0.04, abs=0.01)
 
@@ -51,14 +51,14 @@ def test_rides_of_one_stamp_stay_together_and_seeds_differ():
 )
 def test_the_threshold_is_as_near_to_the_share_as_whole_stamps_allow(counts, share, in_eval):
   seconds, counts = np.arange(len(counts)) * 60, np.array(counts, np.int64)
-  threshold = spans.chronological_threshold(seconds, counts, share)
-  chosen = spans.in_eval(np.repeat(seconds, counts), Split(method='chronological', eval_share=share), threshold)
+  threshold = splitting.chronological_threshold(seconds, counts, share)
+  chosen = splitting.in_eval(np.repeat(seconds, counts), Split(method='chronological', eval_share=share), threshold)
   assert chosen.sum() == in_eval
 
 
 def test_a_chronological_split_needs_its_threshold():
   with pytest.raises(ValueError, match='needs the threshold of all rides'):
-    spans.in_eval(np.arange(3), Split(method='chronological'))
+    splitting.in_eval(np.arange(3), Split(method='chronological'))
 
 
 @pytest.mark.parametrize('length', [0, 1, 2, 7, 196, 1001])

@@ -18,7 +18,7 @@ ALWAYS = {
   'passenger_count key',
   'dataset.time': 'column encoding format clock time_zone',
   'dataset.extras': 'name column kind vocabulary unit meaning',
-  'dataset.rules': 'earliest latest max_quarantined_share',
+  'dataset.rules': 'extras earliest latest max_quarantined_share',
   'dataset.rules.fare': 'min max',
   'dataset.rules.bounds.longitude': 'min max',
   'dataset.rules.bounds.latitude': 'min max',

@@ -52,6 +52,14 @@ def test_every_file_is_in_the_table(executed):
   assert [name for name in names if name not in shown] == []
 
 
+def test_nothing_but_the_cells_own_words_is_shown(executed):
+  """Neither what TensorFlow's C++ writes nor what libraries log."""
+  streams = [output for cell in executed.cells for output in cell.get('outputs', ()) if output.output_type == 'stream']
+  assert [output.text for output in streams if output.name == 'stderr'] == []
+  lines = [line for output in streams for line in output.text.splitlines()]
+  assert [line for line in lines if not line.endswith((' s', 'oldest runtime 2.4.0 []'))] == []
+
+
 def test_there_is_a_picture(executed):
   [cell] = [cell for cell in executed.cells if 'plt.subplots' in cell.source]
   assert any('image/png' in output.get('data', {}) for output in cell.outputs)

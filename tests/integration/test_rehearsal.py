@@ -47,12 +47,14 @@ class Rehearsed:
 def _rehearse(target: Target, output: pathlib.Path, *overrides: str) -> dict[str, Any]:
   """Runs the command as a user does, in a process of its own."""
   settings = [part for override in overrides for part in ('--set', override)]
-  command = ['rehearse', '--target', target.value, '--config', str(SHORT), '--output', str(output), *settings]
+  command = ['rehearse', '--target', target.value, '--config', str(SHORT), '--output', str(output), '--json', *settings]
   result = subprocess.run(
     [sys.executable, '-m', 'pipeline', *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
   )
   assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
-  return json.loads((output / 'rehearsal.json').read_text())
+  printed = json.loads(result.stdout)
+  assert printed == json.loads((output / 'rehearsal.json').read_text())
+  return printed
 
 
 @pytest.mark.slow

@@ -121,7 +121,7 @@ MODULES: dict[str, tuple[str, ...]] = {
   'pipeline/report/charts.py': (
     'tests/pipeline/test_chart_numbers.py',
     'tests/pipeline/test_report_charts.py',
-    'tests/pipeline/test_page_numbers.py',
+    'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_study_page.py',
   ),
   'pipeline/study/folds.py': ('tests/pipeline/study/test_*.py',),
@@ -162,26 +162,33 @@ MODULES: dict[str, tuple[str, ...]] = {
     'tests/pipeline/test_report*.py',
   ),
   'pipeline/report/tables.py': (
-    'tests/pipeline/test_page_numbers.py',
+    'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_report*.py',
   ),
   'pipeline/report/sections/data.py': (
-    'tests/pipeline/test_page_numbers.py',
+    'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_report_figures.py',
     'tests/pipeline/test_report*.py',
   ),
   'pipeline/report/sections/errors.py': (
-    'tests/pipeline/test_page_numbers.py',
+    'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_report_figures.py',
     'tests/pipeline/test_report*.py',
   ),
   'pipeline/report/sections/model.py': (
-    'tests/pipeline/test_page_numbers.py',
+    'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_report_figures.py',
     'tests/pipeline/test_report*.py',
   ),
+  'pipeline/report/sections/variants.py': (
+    'tests/pipeline/test_page_*.py',
+    'tests/pipeline/test_report*.py',
+    'tests/pipeline/test_artifact_page.py',
+  ),
+  'pipeline/report/confusion.py': ('tests/pipeline/test_artifact_page.py',),
+  'pipeline/report/judged.py': ('tests/pipeline/test_page_*.py', 'tests/pipeline/test_artifact_page.py'),
   'pipeline/report/sections/training.py': (
-    'tests/pipeline/test_page_numbers.py',
+    'tests/pipeline/test_page_*.py',
     'tests/pipeline/test_report_figures.py',
     'tests/pipeline/test_report*.py',
   ),

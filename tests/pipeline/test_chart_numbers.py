@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from configs.records import Estimate
-from models.charts import Scale, Series, draw_curves, padded, round_step
+from models.charts import Scale, Series, draw_curves, padded, percent, round_step
 from pipeline.report.charts import (
   Entry,
   Hour,
@@ -26,6 +26,7 @@ from pipeline.report.charts import (
 )
 from pipeline.report.frontier import Box, Limits, Point, draw_frontier, place
 from pipeline.report.ride_map import Extent, draw_map, shades_for
+from pipeline.report.run_charts import Mark, draw_runs
 from pipeline.report.tables import size
 from tests.pipeline.page_reader import Axes
 
@@ -627,7 +628,7 @@ def test_half_an_interval_is_no_bar(estimate):
 
 
 def test_a_forest_has_room_for_its_longest_name_and_no_more_than_it_needs():
-  """6.1 for a character and 10 beside; a figure far below does not widen the scale for the others."""
+  """7.2 for a letter, 3.6 for a mark between, 10 beside; a figure far below does not widen the scale for the others."""
   entries = [
     Entry('a', Estimate(0.99, 0.98, 1.0), 0),
     Entry('b', Estimate(1.01, 1.0, 1.02), 0),
@@ -635,7 +636,7 @@ def test_a_forest_has_room_for_its_longest_name_and_no_more_than_it_needs():
   ]
   drawn = draw_forest(entries, 1.0, 'ratio', 'told')
   [(left, right)] = re.findall(r'<path d="M([\d.]+) 65L([\d.]+) 65" class="axis"/>', drawn)
-  assert float(left) == pytest.approx(6.1 * 21 + 10, abs=0.06)
+  assert float(left) == pytest.approx(7.2 * 16 + 3.6 * 5 + 10, abs=0.06)
   assert float(right) == 408
   ends = [
     float(end) for found in re.findall(r'd="M([\d.]+) [\d.]+L([\d.]+) [\d.]+" class="whisker', drawn) for end in found
@@ -764,12 +765,13 @@ def test_two_maps_of_one_extent_have_one_place_for_one_place():
   [
     pytest.param(7.4, 8.0, ['0', '2', '4', '6', '8'], id='round_above'),
     pytest.param(20.0, 20.0, ['0', '5', '10', '15', '20'], id='at_its_end'),
-    pytest.param(0.0, 1.0, ['0.00', '0.25', '0.50', '0.75', '1.00'], id='nothing'),
+    pytest.param(0.0, 1.0, ['0.00', '0.50', '1.00'], id='nothing'),
+    pytest.param(72_000.0, 80_000.0, ['0', '80,000'], id='thousands'),
   ],
 )
 def test_the_scale_of_bars_ends_at_a_round_figure(largest, end, ticks):
   assert reach(largest) == pytest.approx(end)
-  assert re.findall(r'>([\d.]+)</span>', ruler(reach(largest))) == ticks
+  assert re.findall(r'>([\d.,]+)</span>', ruler(reach(largest))) == ticks
 
 
 def test_recipes_beyond_the_colours_are_squares():
@@ -782,3 +784,8 @@ def test_recipes_beyond_the_colours_are_squares():
     ('circle', 's0', 'p0'), ('circle', 's7', 'p7'), ('rect', 's0', 'p8'), ('rect', 's1', 'p9'),
   ]  # fmt: skip
   assert [swatch(index) for index in (0, 7, 8, 9)] == ['s0', 's7', 's0 square', 's1 square']
+
+
+def test_shares_that_are_all_zero_have_no_axis_to_the_whole():
+  drawn = draw_runs([Mark(0, Estimate(0.0), '', 'fill s0')], ['11-30'], 'share', 'told', percent, is_share=True)
+  assert '>0.8\N{NO-BREAK SPACE}%</text>' in drawn and '100.0' not in drawn

@@ -119,8 +119,8 @@ LIGHT = {
   'config show training': FRAMEWORKS | {'pyarrow'},
   'config schema': FRAMEWORKS | {'pyarrow'},
   'report {run}': FRAMEWORKS,
-  'runs {run}': FRAMEWORKS - {'ml_metadata'},
-  'rollback {store} --reason x': FRAMEWORKS - {'ml_metadata'},
+  'runs {run}': FRAMEWORKS - {'ml_metadata'} | {'pyarrow', 'numpy'},
+  'rollback {store} --reason x': FRAMEWORKS - {'ml_metadata'} | {'pyarrow'},
   'prune --dry-run --set retention.runs=1 {store}': FRAMEWORKS - {'ml_metadata'},
   'doctor': FRAMEWORKS,
 }

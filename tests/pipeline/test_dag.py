@@ -444,6 +444,7 @@ READ_BY = {
   'rules.fare.*': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.bounds.*': f'{INGESTION} {SCHEMA} FeatureEngineering {TRAINED}',
   'rules.passengers.*': f'{INGESTION} {SCHEMA} {TRAINED}',
+  'rules.extras': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.earliest': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.latest': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.max_quarantined_share': 'StatisticsGen',

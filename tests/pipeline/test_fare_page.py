@@ -497,6 +497,12 @@ def test_packages_are_locked():
     assert built == f'/* LiteRT.js {pins["@litertjs/core"]}', 'run make page again'
 
 
+def test_the_tolerance_is_what_another_runtime_may_be_off(fake_runtime, tmp_path):
+  made_version(tmp_path / '3', FILES['float32'][0](), FILES['float32'][1]())
+  page = write_fare_page(str(tmp_path / '3'), str(tmp_path / 'fare.html')).read_text(encoding='utf-8')
+  assert 'another runtime, whose kernels round in other places, may be up to 0.01 USD off' in page
+
+
 def test_every_golden_column_is_an_input(fake_runtime, tmp_path):
   version = write_version(tmp_path / '3')
   golden = json.loads((version / 'assets.extra' / 'golden_rides.json').read_text())

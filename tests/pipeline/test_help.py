@@ -72,6 +72,12 @@ def test_nothing_is_said_beside_the_answer():
   assert subprocess.run(command, capture_output=True, text=True).stderr == ''
 
 
+def test_a_pipe_gets_a_setting_and_its_whole_meaning_on_one_line():
+  shown = CliRunner().invoke(main, ['config', 'show', 'compression.budget'])
+  [line] = [line for line in shown.output.splitlines() if line.startswith('compression.budget.judged_on')]
+  assert line.rstrip().endswith('What is held against the limits: the ratios, or an end of their 95 % intervals.')
+
+
 def test_a_section_lists_its_keys():
   shown = CliRunner().invoke(main, ['config', 'show', 'split', '--json', '--config', 'nyc'])
   assert {one['key']: one['value'] for one in json.loads(shown.output)} == {

@@ -153,6 +153,8 @@ def test_one_night(tmp_path: pathlib.Path):
   errors = page_reader.pictures(page)['RMSE of each run with its interval']
   assert errors.count('<circle') == 1 and '>01-01</text>' in errors
   assert 'Drift of each run' not in page_reader.pictures(page)
+  # What was pushed needs no reason, so there is no column of it.
+  assert 'reason' not in page_reader.tables(page)['Every run and rollback, the newest first'].names
 
 
 def test_nights_that_all_failed(tmp_path: pathlib.Path):

@@ -229,6 +229,19 @@ def test_words_of_the_time_are_none_of_the_numbers_and_fractions_are_numbers(tmp
   assert (extra.name, extra.kind, extra.vocabulary) == ('surge', 'numeric', ())
 
 
+def test_commas_in_the_fares_alone_make_numbers_of_an_extra(tmp_path):
+  """The coordinates have points. Oracle: the cells, as they are written here."""
+  rides = made_rides(SAO_PAULO, 300)
+  comma = lambda values: [f'{value:.2f}'.replace('.', ',') for value in values]  # noqa: E731
+  surge = [['1,0', '1,5', '1,2'][row % 3] for row in range(300)]
+  rows = zip(comma(rides['fare']), stamps(rides), *places(rides), surge, strict=True)
+  lines = [';'.join(map(str, row)) for row in [('monto', 'fecha', *COORDINATES, 'surge'), *rows]]
+  (tmp_path / 'rides.csv').write_text('\n'.join(lines) + '\n')
+  config, text = _config(tmp_path, tmp_path / 'rides.csv')
+  assert config['dataset']['numbers'] == {'decimal': ',', 'columns': ['monto']}
+  assert '#   - {name: surge, column: surge, kind: numeric}  # and its column into numbers.columns, above' in text
+
+
 def test_days_without_hours_are_said(tmp_path, capsys):
   rides = made_rides(NEW_YORK, 500)
   columns = dict(zip(COORDINATES, places(rides), strict=True)) | {'fare': rides['fare']}

@@ -15,11 +15,14 @@ import pytest
 from components.ride_validator.findings import AnomaliesError, Finding, Kind, Level
 from configs import loading
 from configs.beam import INGESTION
+from configs.errors import FailedError
+from configs.notify import Event
 from models.served_versions import SAVED_MODEL
 from pipeline.local import output as local_output
 from pipeline.local import run as local_run
 from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Output, Step, StepState
+from pipeline.notifying.outcome import event_of
 from pipeline.operations import registry, store
 from pipeline.retraining.triggers import Verdict
 from pipeline.sources import data_source
@@ -200,6 +203,19 @@ def test_what_another_model_took_the_place_of_is_pushed_again(output, monkeypatc
   assert runs.ids == [entry.run, entry.run + registry.AGAIN]
   assert [step.state for step in result.steps] == [StepState.COMPLETE, StepState.COMPLETE]
   assert (result.status.value, result.pushed_version, entry.pushed_version) == ('pushed', '9', 9)
+
+
+def test_a_version_that_a_registry_refuses_is_pushed(output, monkeypatch, tmp_path):
+  """Both are said, to who is told, too; what the next run finds makes no end of it."""
+  _, [judged, pusher] = _pushes(output, tmp_path, 'another')
+  steps = [judged, pusher, _step('ModelRegistry', StepState.FAILED)]
+  result, entry = _run(output, monkeypatch, Runs(steps, error=FailedError('Version 9 is not in the Model Registry.')))
+  assert (result.status.value, entry.status, entry.pushed_version) == ('pushed', 'pushed', 9)
+  refused = 'ModelRegistry: Version 9 is not in the Model Registry.'
+  assert result.reason == entry.reason == f'{refused} The file keeps every limit and was pushed. It is a.'
+  told = Summary.read(output.summary)
+  assert (told.not_registered, told.newly_pushed, told.failed, told.made_of) == (refused, '9', True, None)
+  assert event_of(told) is Event.FAILED
 
 
 def test_what_serves_already_is_named_by_its_number_now(output, monkeypatch, tmp_path):

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from components.compression_gate.records import JudgedVariant
+from components.compression_gate.records import FareDifferences, JudgedVariant, ShadowRecord
 from components.fare_evaluator.records import EvaluatedSlice
 from pipeline.commands import run
 from pipeline.local.terminal import plain_table, right, show_table
@@ -56,6 +56,13 @@ def test_a_pipe_has_a_line_for_each_variant(width=120):
   assert [(line.split()[0], line.split()[-1]) for line in lines[1:]] == [(NAMES[0], 'kept'), (NAMES[1], 'missed')]
 
 
+def test_what_the_shadow_holds_back_has_not_missed_its_budget():
+  overall = FareDifferences.model_construct()
+  shadow = ShadowRecord(variant=NAMES[1], version='7', apart=1.0, overall=overall, held=('It gives other fares',))
+  lines = _shown(run._variants_table(_summary(shadow=shadow), 'USD'), 200, terminal=False).splitlines()
+  assert [line.split()[-3:] for line in lines[2:]] == [['held', 'by', 'shadow']]
+
+
 def test_a_narrow_terminal_repeats_the_first_column():
   table = plain_table('name', *right('first', 'second', 'third'))
   table.add_row('one', '1' * 10, '2' * 10, '3' * 10)
@@ -76,6 +83,7 @@ def _evaluated() -> Summary:
 def test_the_rmse_without_the_worst_rides_stands_below_that_of_all():
   summary = _evaluated()
   lines = _shown(run._metrics_table(summary, summary.metrics, 'USD'), 200, terminal=False).splitlines()
+  assert lines[0].startswith('trained model (USD)'), 'and not the pushed file'
   assert [line.split() for line in lines[1:]] == [
     ['all', '400', '4.43', '[3.93,', '4.93]', '1.80', '[1.30,', '2.30]', '0.978'],
     ['without', 'the', 'worst', '5', '395', '3.64'],

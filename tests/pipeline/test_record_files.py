@@ -95,7 +95,7 @@ LEDGER = """{
  "runs": [
   {"started": "2026-03-08T03:00:00-05:00", "spans": {"7": "a", "8": "b"}, "setting": "s", "status": "pushed",
    "reason": "it is good", "pushed_path": "/serving/12", "statistics": "/statistics/1", "kept": {"7": 9, "8": 0},
-   "sources": "c", "ended": "2026-03-08T03:01:00-05:00"}
+   "sources": "c", "ended": "2026-03-08T03:01:00-05:00", "not_registered": null}
  ]
 }"""
 
@@ -216,10 +216,11 @@ def test_the_ledger_of_the_version_before(tmp_path):
 
 
 def test_a_ledger_from_before_sources_were_noted(tmp_path):
-  later = ',\n   "sources": "c", "ended": "2026-03-08T03:01:00-05:00"'
+  later = ',\n   "sources": "c", "ended": "2026-03-08T03:01:00-05:00", "not_registered": null'
   (tmp_path / 'retraining.json').write_text(LEDGER.replace(later, ''))
   last = Ledger.load(tmp_path / 'retraining.json').last
-  assert last is not None and (last.setting, last.sources, last.ended) == ('s', '', None)
+  assert last is not None
+  assert (last.setting, last.sources, last.ended, last.not_registered) == ('s', '', None, None)
 
 
 def test_a_moment_keeps_its_zone_as_it_was_written(tmp_path):

@@ -130,6 +130,8 @@ def test_no_run_is_a_users_mistake(runs: tuple[pathlib.Path, pathlib.Path], tmp_
   ('text', 'expected'),
   [
     pytest.param(number(-1234.5, 1), '−1,234.5', id='number'),
+    pytest.param(number(18547.03), '18,547', id='thousands'),
+    pytest.param(interval(Estimate(1500.0, 900.0, 2000.5)), '1,500 [900, 2,000]', id='interval_of_thousands'),
     pytest.param(number(-0.001), '0.00', id='no_negative_zero'),
     pytest.param(number(float('nan')), '–', id='not_a_number'),
     pytest.param(signed(0.5), '+0.50', id='signed'),

@@ -29,6 +29,7 @@ from pipeline.report.record import RunRecord, _summary, read_columns, read_recor
 from pipeline.report.ride_map import Extent, draw_map, shades_for
 from pipeline.report.rides import PredictedRides, read_rides
 from pipeline.report.sections import data, errors, model, training
+from pipeline.report.sections.variants import variants_section
 from pipeline.report.tables import Row, Table, figure, with_best
 from pipeline.summary_record import Summary
 from tests.pipeline.made_run import VARIANTS, config_of, made_run, manifest, write_json
@@ -437,7 +438,7 @@ def test_divergences_lie_before_or_beyond_their_threshold(record):
 
 
 def test_variants_in_the_units_of_their_headings(record):
-  section = model.variants_section(record)
+  section = variants_section(record)
   by_size = sorted(VARIANTS, key=lambda name: VARIANTS[name][1])
   table = section.table
   assert _texts(table, 'variant')[: len(by_size)] == by_size
@@ -562,7 +563,7 @@ def test_stages_of_a_recipe_lie_one_behind_the_other(record):
   loss, zeros = (training_charts._joined(report, curve, 's0') for curve in ('loss', 'sparsity'))
   assert (list(loss.x), list(loss.y)) == ([5, 20, 30, 50, 60, 67], [3.0, 2.0, 1.9, 1.8, 1.7, 1.6])
   np.testing.assert_array_equal(zeros.y, [np.nan, 0.8, np.nan, np.nan, np.nan, np.nan])
-  [history] = training._histories([report])
+  [history] = training._histories([report], record.judged)
   assert history.sentence.startswith('pruning, then weight clustering, then quantization; RMSE 1.001 [0.991,')
   assert 'ending at 80.0' in history.pictures[1]
 

@@ -17,6 +17,7 @@ import types
 import pytest
 from click.testing import CliRunner
 
+from components.ride_example_gen import ingestion
 from components.ride_validator import divergence as drifts
 from configs import loading
 from configs.operations import Triggers
@@ -37,6 +38,7 @@ from pipeline.sources import data_source
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 from tests.pipeline.test_ledger import NOW, Days
+from tests.pipeline.test_unchanged import printed_by_farelite
 
 UTC = datetime.timezone.utc
 
@@ -191,6 +193,18 @@ def test_it_runs_where_a_trigger_fires_and_not_where_none_does(days, output, mon
   assert [written['triggers'][i]['fires'] for i in range(2)] == [False, False]
 
 
+def test_a_call_with_nothing_new_loads_nothing_heavy(days, output):
+  """In a process of its own, as what it loads is asked of it."""
+  _serve(output, '10')
+  days.run()
+  days.plan()
+  Summary(status=Status.PUSHED).write(output.summary)
+  command = ['retrain', '--config', 'nyc', '--data', days.config.dataset.path, '--window', '3']
+  shown = printed_by_farelite([*command, '--output', str(output.path), '--now', NOW.isoformat()])
+  assert shown.splitlines()[-1] == '[]'
+  assert 'no run: No new data' in shown
+
+
 def test_each_span_of_a_back_fill_has_its_own_time(days, output, monkeypatch):
   """Oracle: the clock of the test, by which the command begins at 100 s and each span takes 40 s."""
   clock, began = itertools.count(100, 20), []
@@ -302,6 +316,15 @@ def test_what_serves_is_altered_so_there_is_something_to_do(days, output):
   assert altered.sentence.startswith('Version 10, which serves, is not what was pushed: ')
 
 
+def test_what_a_registry_refused_is_tried_again(days, output, monkeypatch):
+  days.run()
+  _serve(output, '10')
+  refused = {'pushed_path': '/serving/10', 'not_registered': 'It is not in the Model Registry.'}
+  days.ledger.runs[-1] = dataclasses.replace(days.ledger.runs[-1], **refused)
+  assert commands_run.no_new_data(days.plan(), days.ledger, output) is None
+  assert _retrain(days, output, monkeypatch) == (7, [['unfinished']])
+
+
 def test_nothing_was_run_yet(days, output):
   assert commands_run.no_new_data(days.plan(), days.ledger, output) is None
 
@@ -365,7 +388,9 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
   def run(config, source, out, observer, window, triggers, notes, start):
     seen.append((Ledger.load(output.ledger).last.status, source.spans, window.new_rows, triggers, notes, start))
     artifacts = {'StatisticsGen': {'statistics': '/statistics/1'}}
-    return Summary(status=Status.PUSHED, reason='good', pushed_path='/serving/10', artifacts=artifacts)
+    return Summary(
+      status=Status.PUSHED, reason='good', pushed_path='/serving/10', not_registered='no', artifacts=artifacts
+    )
 
   monkeypatch.setattr(local_run, 'run', run)
   plan = days.plan()
@@ -379,6 +404,7 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
     '/statistics/1',
   )
   assert (last.started, last.spans, last.setting) == (NOW, plan.digests, plan.setting)
+  assert last.not_registered == 'no'
   assert last.kept == {number: 20 for number in plan.digests}
   assert all(entry.was_read for entry in Ledger.load(output.ledger).spans.values())
 
@@ -494,9 +520,9 @@ def test_a_day_that_an_earlier_run_read_is_not_new_where_the_window_reaches_back
 def test_a_span_that_is_as_it_was_is_not_surveyed_again(days, monkeypatch):
   days.run()
   inspected = []
-  inspection = plans.inspect_span
+  inspection = ingestion.inspect_span
   monkeypatch.setattr(
-    plans, 'inspect_span', lambda files, dataset: inspected.append(files) or inspection(files, dataset)
+    ingestion, 'inspect_span', lambda files, dataset: inspected.append(files) or inspection(files, dataset)
   )
   days.write(3, rows=21)
   days.plan()

@@ -16,6 +16,7 @@ from pipeline.commands import operations
 from pipeline.local import output
 from pipeline.operations import registry
 from pipeline.operations.store import MetadataStoreError
+from pipeline.report.kept import keep_refused
 from tests.pipeline.made_store import NOON, MadeStore
 
 
@@ -44,6 +45,20 @@ def test_the_list(tmp_path: pathlib.Path):
   header = 'run started (UTC) status rows RMSE, trained model [95 %] (USD) variant blessed version serves now'
   assert ' '.join(table[0].split()) == header
   assert table[3].split() == [made.runs[2], '2026-01-01', '14:00', 'pushed', 'yes', '2', '●']
+
+
+def test_a_run_that_did_not_begin_is_listed(tmp_path: pathlib.Path):
+  """And shown, though the store knows nothing of it."""
+  made = MadeStore(tmp_path)
+  made.run(version=1)
+  refused = keep_refused(made.config, made.output, 'No file of rides matches.')
+  assert refused is not None
+  first, second = json.loads(_farelite(str(tmp_path), '--json'))
+  assert (second['run'], second['status'], second['serves']) == (refused.path.name, 'failed', False)
+  assert (first['serves'], second['reason']) == (True, 'No file of rides matches.')
+  assert refused.path.name in _farelite(str(tmp_path)).splitlines()[2]
+  shown = json.loads(_farelite('show', refused.path.name, str(tmp_path), '--json'))
+  assert (shown['entry']['reason'], shown['artifacts']) == ('No file of rides matches.', [])
 
 
 def test_lineage_of_a_version(tmp_path: pathlib.Path):

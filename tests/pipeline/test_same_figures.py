@@ -22,7 +22,7 @@ from pipeline.report.comparison import compare
 from pipeline.report.record import read_record, read_variants
 from pipeline.report.rides import read_rides
 from pipeline.report.sections.errors import errors_section
-from pipeline.report.sections.model import variants_section
+from pipeline.report.sections.variants import variants_section
 from pipeline.report.tables import figures, interval
 from pipeline.study.folds import Outcome, StudyFold, StudyVariant
 from pipeline.study.results import BlockResults, Results

@@ -1,5 +1,6 @@
 """`farelite study` as a user meets it: mistakes, a study killed half way, Markdown."""
 
+import json
 import os
 import pathlib
 import re
@@ -116,6 +117,8 @@ def test_a_killed_study_goes_on_where_it_stopped(rides, tmp_path):
   assert table.exit_code == 0, table.output
   assert '| mean fare |' in table.output
   assert '| fourth root |' not in table.output
+  printed = subprocess.run([*_command(rides, output), '--json'], cwd=ROOT, capture_output=True, text=True).stdout
+  assert {row['variant'] for row in json.loads(printed)['rows']} == set(variants)
 
 
 def test_made_rows_are_of_every_block():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 
@@ -9,8 +10,10 @@ import pytest
 
 from components.ride_example_gen.quarantine import COUNTS_FILE, BrokenExample, RideCounts
 from configs import loading
+from configs.notify import Event
 from pipeline.local import run, summary
 from pipeline.local.steps import Output, Step, StepState
+from pipeline.notifying.outcome import event_of
 from pipeline.summary_record import Status, Summary
 from tests.pipeline.made_store import make_version
 
@@ -80,6 +83,17 @@ def test_how_a_run_ended(evaluator, chosen, push, ending, tmp_path):
   found = summary.summarize(CONFIG, steps, None, anomalies=False, after={})
   assert (found.status, found.reason, found.blessed) == ending
   assert (found.pushed_path, found.pushed_version) == (('/serving/9', '9') if push is PUSHED else (None, None))
+
+
+def test_a_push_out_of_the_cache_is_none(tmp_path):
+  """Neither to who reads the sentence nor to who is told."""
+  steps = [_evaluated(tmp_path, True), _gated(tmp_path, 'a'), _pushed(**PUSHED)]
+  first = summary.summarize(CONFIG, steps, None, anomalies=False, after={})
+  again = [*steps[:-1], dataclasses.replace(steps[-1], state=StepState.CACHED)]
+  second = summary.summarize(CONFIG, again, None, anomalies=False, after={})
+  assert second.reason == 'The file keeps every limit and was pushed before; nothing new was pushed. It is a.'
+  assert [event_of(found) for found in (first, second)] == [Event.PUSHED, Event.NOTHING_NEW]
+  assert (second.status, second.pushed_version, second.newly_pushed) == (Status.PUSHED, '9', None)
 
 
 @pytest.mark.parametrize(('anomalies', 'status'), [(True, 'anomalies'), (False, 'failed')])

@@ -200,8 +200,8 @@ def _columns(columns: tuple[ColumnSummary, ...]) -> Table:
   headings = (*words('column'), 'missing', 'smallest', 'median', 'mean', 'largest')
   rows = []
   for column in columns:
-    # Four decimals of a degree are ten metres; two of anything else are enough.
-    digits = 4 if column.name.endswith(('longitude', 'latitude')) else 2
+    # Four decimals of a degree are ten metres.
+    digits = 4 if column.name.endswith(('longitude', 'latitude')) else None
     values = (column.low, column.median, column.mean, column.high)
     cells = (figure(value, functools.partial(number, digits=digits)) for value in values)
     if column.name != TIME:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from components.compression_gate.records import CompressionRecord, JudgedVariant
 from configs.base import joined
 from configs.columns import LABEL
-from configs.compression import Budget, JudgedOn, Objective
 from configs.records import RecordError
 from models.release import EXTRA, LITE_FILE, MANIFEST, Manifest, lite_file
 from models.served_versions import served_version, version_number
 from pipeline.local.steps import StepState
-from pipeline.report.charts import swatch
-from pipeline.report.frontier import Limits, Point, draw_frontier
-from pipeline.report.record import ColumnSummary, Difference, RunRecord, differences, period, read_config
+from pipeline.report.judged import Judged
+from pipeline.report.record import (
+  ColumnSummary,
+  Difference,
+  RunRecord,
+  differences,
+  period,
+  read_config,
+)
 from pipeline.report.tables import (
   MISSING,
   Cell,
-  Heading,
-  Picture,
-  Row,
   Table,
   bracket,
-  change,
   counted,
   day,
   degrees,
@@ -35,15 +35,12 @@ from pipeline.report.tables import (
   interval,
   microseconds,
   money,
-  number,
   percent,
   row,
   seconds,
   size,
   steps_of,
   table,
-  with_best,
-  without_empty,
   words,
 )
 from pipeline.summary_record import Status
@@ -54,8 +51,6 @@ BADGES = {
   Status.ANOMALIES: 'Stopped',
   Status.FAILED: 'Failed',
 }
-
-_UNSEEN = 'On rides that it was not trained on'
 
 
 class Tile(NamedTuple):
@@ -109,26 +104,29 @@ def _sentences(record: RunRecord) -> tuple[str, ...]:
   """How good the chosen variant is, or else the trained model."""
   variants, chosen = record.variants, record.chosen
   if variants and chosen and chosen.rmse:
-    return (_accuracy(record, variants, chosen), _cost(variants, chosen))
+    return (_accuracy(record.judged, variants, chosen), _cost(record.judged, variants, chosen))
   rmse = record.error('rmse')
-  return (f'{_UNSEEN}, the model has an RMSE of {interval(rmse)} {record.currency}.',) if rmse else ()
+  return (f'{_unseen(record.judged)}, the model has an RMSE of {interval(rmse)} {record.currency}.',) if rmse else ()
 
 
-def _accuracy(record: RunRecord, variants: CompressionRecord, chosen: JudgedVariant) -> str:
-  text = f'{_UNSEEN}, the file itself has an RMSE of {interval(chosen.rmse)} {record.currency}'
-  if chosen.rmse_ratio is None or chosen.name == variants.baseline:
-    return f'{text}.'
-  return f'{text}: {change(chosen.rmse_ratio.value)} float32 (ratio {interval(chosen.rmse_ratio, 3)}).'
+def _unseen(judged: Judged) -> str:
+  return f'On {judged.example}s that it was not trained on'
 
 
-def _cost(variants: CompressionRecord, chosen: JudgedVariant) -> str:
+def _accuracy(judged: Judged, variants: CompressionRecord, chosen: JudgedVariant) -> str:
+  text = f'{_unseen(judged)}, the file itself has {judged.article} of {judged.written(judged.error(chosen))}'
+  relative = judged.relative(chosen)
+  return f'{text}.' if relative is None or chosen.name == variants.baseline else f'{text}: {judged.beside(relative)}.'
+
+
+def _cost(judged: Judged, variants: CompressionRecord, chosen: JudgedVariant) -> str:
   text = f'It takes {size(chosen.bytes)}, {size(chosen.gzip_bytes)} after gzip'
   base = variants.named(variants.baseline)
   if base and base is not chosen and base.bytes and chosen.bytes and base.gzip_bytes and chosen.gzip_bytes:
     share, zipped = chosen.bytes / base.bytes, chosen.gzip_bytes / base.gzip_bytes
     text += f' ({percent(share, 0)} and {percent(zipped, 0)} of float32)'
   if chosen.latency_us:
-    text += f', and predicts a fare in {microseconds(chosen.latency_us.p50)}'
+    text += f', and predicts {judged.of_answer} in {microseconds(chosen.latency_us.p50)}'
   return f'{text}.'
 
 
@@ -140,16 +138,36 @@ def _tiles(record: RunRecord) -> tuple[Tile, ...]:
     if found
   ]
   if chosen := record.chosen:
-    tiles.append(Tile('Size', size(chosen.bytes), f'{size(chosen.gzip_bytes)} after gzip'))
-    if chosen.latency_us:
-      what = 'set, invoke, get; ' if chosen.latency_us.whole_call else ''
-      tail = f'{what}99 % of calls under {microseconds(chosen.latency_us.p99)}'
-      tiles.append(Tile('One ride takes', microseconds(chosen.latency_us.p50), tail))
+    tiles += _file_tiles(record.judged, chosen)
   if rows := record.summary.rows:
     tiles.append(Tile('Rides kept', f'{rows.kept:,}', f'of {rows.read:,} read'))
   if steps := record.steps():
     tiles.append(Tile('The run took', seconds(record.duration), steps_of(steps)))
   return tuple(tiles)
+
+
+def _file_tiles(judged: Judged, file: JudgedVariant) -> Iterator[Tile]:
+  yield Tile('Size', size(file.bytes), f'{size(file.gzip_bytes)} after gzip')
+  if file.latency_us:
+    what = 'set, invoke, get; ' if file.latency_us.whole_call else ''
+    tail = f'{what}99 % of calls under {microseconds(file.latency_us.p99)}'
+    yield Tile(f'One {judged.example} takes', microseconds(file.latency_us.p50), tail)
+
+
+def file_headline(record: RunRecord, title: str) -> Headline:
+  """The top of a page of artifacts alone: the file that was chosen, else the one that others are compared with."""
+  variants, judged = record.variants, record.judged
+  found = record.chosen or (variants.named(variants.baseline) if variants else None)
+  if variants is None or found is None or judged.error(found) is None:
+    return Headline('', '', title, (), (variants.reason,) if variants else (), ())
+  tiles = []
+  for one in (judged, *judged.others):
+    if error := one.error(found):
+      value, bounds = one.parts(error)
+      tiles.append(Tile(one.title, value, f'95 % interval {bounds}' if bounds else ''))
+  badge = f'Chosen: {found.name}' if record.chosen else 'Nothing was chosen'
+  sentences = (_accuracy(judged, variants, found), _cost(judged, variants, found))
+  return Headline('', badge, title, sentences, (variants.reason,), (*tiles, *_file_tiles(judged, found)))
 
 
 _MIN_RIDES = 50
@@ -236,238 +254,6 @@ def _ethics(record: RunRecord) -> Iterator[str]:
     'where.'
   )
   yield 'Places and times of single rides can tell who went where. This page shows some: keep it as safe as the rides.'
-
-
-class VariantsSection(NamedTuple):
-  """The variants side by side: how many keep what budget, what served, the gate's notes, frontiers, recipes by name and
-  colour."""
-
-  counts: str
-  budget: str
-  served: str
-  notes: tuple[str, ...]
-  table: Table
-  layers: Table | None
-  charts: tuple[Picture, ...]
-  recipes: tuple[tuple[str, str], ...]
-
-
-def variants_section(record: RunRecord) -> VariantsSection | None:
-  """The section, or `None` if no variant was made."""
-  variants = record.variants
-  if variants is None:
-    return None
-  kept = sum(variant.within_budget for variant in variants.variants)
-  lost = sum(variant.bytes is None for variant in variants.variants)
-  unmade = f', {lost} of which could not be made' if lost else ''
-  keeps = f'{kept or "none"} {"keeps" if kept < 2 else "keep"}'
-  return VariantsSection(
-    counts=f'{counted(len(variants.variants), "variant")}{unmade}; {keeps} the budget.',
-    budget=_budget(variants.budget, variants.objective) if variants.budget else '',
-    served=_judged_against(record, variants),
-    notes=(*variants.notes, *_metadata(variants), *_schemes(record)),
-    table=_variants_table(record, variants),
-    layers=_layers_table(variants),
-    charts=_charts(variants),
-    recipes=tuple((recipe, swatch(index)) for index, recipe in enumerate(variants.recipes)),
-  )
-
-
-def _metadata(variants: CompressionRecord) -> Iterator[str]:
-  """What the files' own descriptions take, where they have any."""
-  if taken := max((variant.metadata_bytes or 0 for variant in variants.variants), default=0):
-    yield f'Of its bytes, each file spends {taken:,} on TFLite metadata (compression.metadata).'
-
-
-def _schemes(record: RunRecord) -> Iterator[str]:
-  """What each scheme does, where the config says it."""
-  for scheme in record.config.get('compression', {}).get('schemes', ()):
-    if isinstance(scheme, Mapping) and scheme.get('summary'):
-      yield f'{scheme["name"]}: {scheme["summary"]}'
-
-
-def _budget(budget: Budget, objective: Objective) -> str:
-  limits = []
-  if budget.rmse_ratio is not None:
-    limits.append(f"an RMSE of at most {budget.rmse_ratio:g} times float32's")
-  if budget.worst_slice_ratio is not None:
-    smallest = f' (of those with at least {budget.min_slice_rides} rides)'
-    limits.append(f'at most {budget.worst_slice_ratio:g} times on the worst slice{smallest}')
-  if budget.bytes is not None:
-    limits.append(f'a file of at most {size(budget.bytes)}')
-  if budget.gzip_bytes is not None:
-    limits.append(f'a download of at most {size(budget.gzip_bytes)}')
-  if budget.latency_us is not None:
-    limits.append(f'at most {microseconds(budget.latency_us)} for one ride')
-  if not limits:
-    return ''
-  what = '' if objective is objective.size else ' file'
-  return (
-    f'The budget asks for {joined(limits)}. The {objective.best}{what} that keeps it is pushed. '
-    f'What counts is {_JUDGED[budget.judged_on]}.'
-  )
-
-
-_JUDGED = {
-  JudgedOn.POINT: 'the ratio itself',
-  JudgedOn.UPPER_BOUND: "the upper bound of the ratio's interval",
-  JudgedOn.SIGNIFICANT: "the lower bound of the ratio's interval",
-}
-
-
-def _judged_against(record: RunRecord, variants: CompressionRecord) -> str:
-  """What served when the files were judged, by its own file; empty where nothing did."""
-  if variants.served_version is None or variants.served_rmse is None:
-    return ''
-  rmse = f'{interval(variants.served_rmse)} {record.currency}'
-  return f'They were held against version {variants.served_version}: its file has an RMSE of {rmse} on the same rides.'
-
-
-def _variants_table(record: RunRecord, variants: CompressionRecord) -> Table:
-  batch = record.config.get('compression', {}).get('measurement', {}).get('batch')
-  rides = f'{batch} rides, p50' if batch else 'batch, p50'
-  by_download = variants.size is Objective.DOWNLOAD
-  headings = (
-    *words('variant'),
-    Heading('RMSE', record.currency, meaning='Root mean squared error: large misses weigh more.'),
-    Heading('to float32', meaning='Ratio of the RMSE to that of the float32 file, ride by ride; 1 is no loss.'),
-    Heading('worst slice', meaning='The slice whose RMSE grows most, against the float32 file.'),
-    Heading('file', 'KB', meaning='The file as it is, the features included.', sorted=not by_download),
-    Heading('gzip', 'KB', meaning='What users download.', sorted=by_download),
-    Heading('one ride, p50', 'µs', meaning='Median time of a call for one ride: inputs set, invoked, fare taken.'),
-    Heading('one ride, p99', 'µs', meaning='99 of 100 calls for one ride are faster.'),
-    Heading(rides, 'µs', meaning='Median time for a larger batch, all of its rides together.'),
-    Heading('memory', 'MB', meaning='Peak memory of the process that runs it.'),
-    Heading('zeros', '%', meaning='Share of weights that are zero, counted in the file.'),
-    Heading(
-      'step', record.currency, meaning='By how much two neighbouring fares of the file differ; 0 where they are float.'
-    ),
-    Heading('budget', numeric=False, meaning='Whether it keeps every limit.'),
-    *words('why'),
-  )
-  # The order of the heading that says it is sorted; what could not be made comes last.
-  ordered = sorted(variants.variants, key=lambda variant: (variant.bytes is None, variants.size_of(variant) or 0))
-  rows = [_row(variant, variants) for variant in ordered]
-  # Of all figures less is better, but of the last one, the share of zeros.
-  rows_with_best = with_best(rows, smallest=range(1, 10), largest=[10])
-  return without_empty(table(f'Variants, {variants.size.best} first', headings, rows_with_best, sortable=True))
-
-
-def _layers_table(variants: CompressionRecord) -> Table | None:
-  """Where files with integer weights lose accuracy; `None` where no file says so."""
-  found = [variant for variant in variants.variants if variant.layer_errors]
-  if not found:
-    return None
-  layers = dict.fromkeys(layer.name for variant in found for layer in variant.layer_errors or ())
-  meaning = "Difference of the layer's outputs from the float model's, in % of their standard deviation."
-  headings = (*words('variant'), *(Heading(layer, '%', meaning=meaning) for layer in layers), *words('loses most in'))
-  rows = []
-  for variant in found:
-    by_name = {layer.name: layer for layer in variant.layer_errors or ()}
-    cells = [
-      figure(100 * one.error, lambda value: number(value, 2), f'{number(100 * one.own_error, 2)} of its own')
-      if (one := by_name.get(layer))
-      else figure(None, str)
-      for layer in layers
-    ]
-    worst = max(by_name.values(), key=lambda layer: layer.own_error)
-    rows.append(row(variant.name, *cells, worst.name, style='chosen' if variant.name == variants.chosen else ''))
-  return table('Accuracy lost up to each layer, and by it alone', headings, rows, sortable=True)
-
-
-def _row(variant: JudgedVariant, variants: CompressionRecord) -> Row:
-  chosen = variant.name == variants.chosen
-  marks = [word for word, true in (('chosen', chosen), ('baseline', variant.name == variants.baseline)) if true]
-  worst, latency, batch = variant.worst_slice, variant.latency_us, variant.latency_batch_us
-  spread = f'{number(latency.spread[0], 1)}–{number(latency.spread[1], 1)}' if latency else ''
-  made = variant.bytes is not None
-  verdict = ('✓ kept' if variant.within_budget else '✗ missed') if made and variant.rmse else 'not made'
-  slowest = figures(worst.rmse_ratio if worst else None, 3)
-  return row(
-    Cell(variant.name, note=', '.join(marks)),
-    figures(variant.rmse),
-    figures(variant.rmse_ratio, 3),
-    dataclasses.replace(slowest, note=f'{slowest.note}\n{worst.name}') if worst and worst.rmse_ratio else slowest,
-    _scaled(variant.bytes, 1e-3),
-    _scaled(variant.gzip_bytes, 1e-3),
-    _scaled(latency.p50 if latency else None, 1, spread),
-    _scaled(latency.p99 if latency else None, 1),
-    _scaled(batch.p50 if batch else None, 1),
-    _scaled(variant.peak_bytes, 1e-6),
-    _scaled(variant.sparsity, 100),
-    figure(variant.output_step, lambda step: number(step, 3) if step else '0'),
-    Cell(verdict, style='good' if variant.within_budget else 'bad'),
-    Cell(variant.reason or '', style='reason'),
-    style='chosen' if chosen else '' if made else 'faint',
-  )
-
-
-def _scaled(value: float | None, factor: float, note: str = '') -> Cell:
-  """A figure in the unit of its heading, with one decimal; latencies over 1,000 without."""
-  return figure(value, lambda value: number(value * factor, 0 if value * factor >= 1000 else 1), note)
-
-
-def _charts(variants: CompressionRecord) -> tuple[Picture, ...]:
-  budget, by_download = variants.budget, variants.size is Objective.DOWNLOAD
-  limit = (budget.gzip_bytes if by_download else budget.bytes) if budget else None
-  size_chart = _chart(
-    variants, 'Accuracy and size', 'size of the download' if by_download else 'size of the file', size, limit,
-    variants.size_of, lambda variant: variant.frontier_size,
-  )  # fmt: skip
-  latency_chart = _chart(
-    variants, 'Accuracy and latency', 'median time for one ride', microseconds, budget.latency_us if budget else None,
-    lambda variant: variant.latency_us.p50 if variant.latency_us else None, lambda variant: variant.frontier_latency,
-  )  # fmt: skip
-  return tuple(chart for chart in (size_chart, latency_chart) if chart)
-
-
-def _chart(
-  variants: CompressionRecord,
-  title: str,
-  cost_label: str,
-  cost_format: Callable[[float], str],
-  cost_limit: float | None,
-  cost: Callable[[JudgedVariant], float | None],
-  on_frontier: Callable[[JudgedVariant], bool],
-) -> Picture | None:
-  colors = {recipe: index for index, recipe in enumerate(variants.recipes)}
-  points = [
-    Point(
-      name=variant.name,
-      color=colors[variant.recipe],
-      cost=value,
-      ratio=variant.rmse_ratio,
-      on_frontier=on_frontier(variant),
-      within_budget=variant.within_budget,
-      chosen=variant.name == variants.chosen,
-      tooltip=f'{variant.name}: {cost_format(value)}, RMSE {interval(variant.rmse_ratio, 3)} times float32',
-    )
-    for variant in variants.variants
-    if (value := cost(variant)) and variant.rmse_ratio
-  ]
-  if not points:
-    return None
-  names = joined([point.name for point in sorted(points, key=lambda point: point.cost) if point.on_frontier])
-  label = f'{title}: {len(points)} variants. On the frontier: {names or "none"}.'
-  limits = Limits(cost_limit, variants.budget.rmse_ratio if variants.budget else None)
-  picture, outside = draw_frontier(points, limits, cost_label, cost_format, label)
-  they = 'it lies' if len(outside) == 1 else 'they lie'
-  above = f'So inaccurate that {they} above the picture (▲): {", ".join(outside)}.' if outside else ''
-  return Picture(title, picture, ' '.join(filter(None, (above, _refused_below(variants)))))
-
-
-def _refused_below(variants: CompressionRecord) -> str:
-  """Why a variant whose RMSE is below the red line is beyond the budget all the same; empty where none is."""
-  limit = variants.budget.rmse_ratio if variants.budget else None
-  refused = [
-    variant
-    for variant in variants.variants
-    if limit is not None and variant.rmse_ratio and variant.rmse_ratio.value <= limit and not variant.within_budget
-  ]
-  if not refused:
-    return ''
-  reasons = '; '.join(f'{variant.name}: {(variant.reason or "no reason is known").rstrip(".")}' for variant in refused)
-  return f'Below the red line of the RMSE, and beyond the budget all the same: {reasons}.'
 
 
 _NOT_OF_A_MODEL = ('dataset.path', 'dataset.rules.max_quarantined_share')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import pathlib
@@ -14,11 +15,14 @@ from markupsafe import Markup
 from configs import loading
 from configs.base import joined
 from configs.recipe import DENSE
+from configs.records import Estimate
+from configs.task import MetricName
 from models.charts import settled
 from models.compression.records import RECIPES_FOLDER, TrainingReport, report_file
 from models.compression.training_charts import SMOOTHED, draw_base, draw_history, draw_weights, losses, stage_starts
 from models.reduction.plots import draw, titles
 from models.reduction.records import ARRAYS_FILE, DETAILS_FILE, ReductionDetails
+from pipeline.report.judged import Judged, judged_in
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
   Cell,
@@ -26,9 +30,6 @@ from pipeline.report.tables import (
   Table,
   counted,
   figure,
-  figures,
-  interval,
-  money,
   number,
   percent,
   row,
@@ -79,9 +80,9 @@ def training_section(record: RunRecord) -> TrainingSection | None:
   return TrainingSection(
     sentence=' '.join([*([_base_sentence(history, record)] if history else []), *_samples(reports)]),
     curves=draw_base(history, record.currency) if history else (),
-    curves_of=_curves_of(history) if history else '',
+    curves_of=_curves_of(history, record.judged.example) if history else '',
     recipes=_recipes(record, reports) if reports else None,
-    histories=_histories(compressed),
+    histories=_histories(compressed, record.judged),
     layers=_layers(reports) if compressed else None,
   )
 
@@ -91,6 +92,8 @@ def _reports(record: RunRecord) -> list[TrainingReport]:
   recipes = record.config.get('training', {}).get('recipes') or ()
   run = record.artifact('PruningTrainer', 'model_run')
   names = [recipe['name'] for recipe in recipes] or [recipe.name for recipe in record.summary.recipes]
+  if run and not names and (run / RECIPES_FOLDER).is_dir():
+    names = sorted((path.name for path in (run / RECIPES_FOLDER).iterdir()), key=lambda name: (name != DENSE, name))
   files = [pathlib.Path(report_file(str(run / RECIPES_FOLDER / name))) for name in names] if run else []
   return [TrainingReport.read(path) for path in files if path.is_file()]
 
@@ -101,34 +104,40 @@ def _samples(reports: Sequence[TrainingReport]) -> list[str]:
 
 
 def _base_sentence(history: Mapping[str, Any], record: RunRecord) -> str:
-  epochs, steps, currency = history['epoch'][-1], history['step'][-1], record.currency
+  epochs, steps, usual = history['epoch'][-1], history['step'][-1], record.judged
   text = f'The dense base was trained for {counted(round(epochs), "epoch")} ({counted(int(steps), "step")}).'
   training = record.config.get('training', {})
   if (training.get('epochs') or 0) > epochs and (training.get('max_steps') or math.inf) <= steps * 2:
     text = f'{text[:-1]}; {counted(training["epochs"], "epoch")} would take more than training.max_steps.'
-  if 'val_rmse' not in history:
+  metric = next((metric for metric in MetricName if f'val_{metric.value}' in history), None)
+  if metric is None:
     return text
-  learned_from = history.get('train_rmse') or history['rmse']
-  train, held = money(learned_from[-1], currency), money(history['val_rmse'][-1], currency)
-  return f'{text} At the end its RMSE was {train} on the rides it learned from and {held} on the others.'
+  judged = Judged.by(metric, usual.unit, record.of_rides)
+  learned_from = history.get(f'train_{judged.metric.key}') or history[judged.metric.key]
+  train, held = (judged.written(Estimate(curve[-1])) for curve in (learned_from, history[f'val_{judged.metric.key}']))
+  what = f'{usual.example}s it learned from and {held} on the others'
+  return f'{text} At the end its {judged.name} was {train} on the {what}.'
 
 
-def _curves_of(history: Mapping[str, Any]) -> str:
+def _curves_of(history: Mapping[str, Any], example: str) -> str:
   """What the curves of the base show."""
-  if 'train_rmse' in history:
+  if any(name.startswith('train_') for name in history):
     return (
-      'Both lines are measured at each point, on the model as it stands there: on the rides that it learns from (of '
-      'very many an even sample, the same at each point), and on the others.'
+      f'Both lines are measured at each point, on the model as it stands there: on the {example}s that it learns from '
+      '(of very many an even sample, the same at each point), and on the others.'
     )
   return f'Train, faint: {_OF_BATCHES}.'
 
 
 def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
-  served, judged = record.config.get('training', {}).get('serve'), ' Judged by the evaluator.'
+  served, evaluated = record.config.get('training', {}).get('serve'), ' Judged by the evaluator.'
+  judged = judged_in(reports[0].metrics, record.judged)
+  before = 'On the eval split, before any conversion.'
   headings = (
     *words('recipe'),
-    Heading('RMSE', record.currency, meaning='On the eval split, before any conversion.'),
-    Heading('to dense', meaning='Ratio of the RMSE to that of the dense base, ride by ride.'),
+    dataclasses.replace(judged.heading, meaning=before),
+    judged.relative_heading('dense', 'the dense base'),
+    *(dataclasses.replace(other.heading, meaning=before) for other in judged.others),
     Heading('weights', meaning='In kernels and embedding tables.'),
     Heading('zeros', meaning='Share of all weights.'),
     Heading('zeros of pruned layers', meaning='Share of the weights in the layers that the recipe prunes.'),
@@ -137,9 +146,10 @@ def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
   )
   rows = [
     row(
-      Cell(report.recipe.name, note=report.recipe.summary + (judged if report.recipe.name == served else '')),
-      figures(report.metrics.rmse),
-      figures(report.metrics.rmse_ratio, 3),
+      Cell(report.recipe.name, note=report.recipe.summary + (evaluated if report.recipe.name == served else '')),
+      judged.cell(report.metrics),
+      judged.relative_cell(report.metrics),
+      *(other.cell(report.metrics) for other in judged.others),
       figure(report.totals.parameters, whole),
       figure(report.totals.sparsity, percent),
       figure(report.totals.pruned_sparsity, percent),
@@ -148,17 +158,23 @@ def _recipes(record: RunRecord, reports: Sequence[TrainingReport]) -> Table:
     )
     for report in reports
   ]
-  return table('Training recipes', headings, with_best(rows, smallest=(1, 2), largest=(4,)), sortable=True)
+  best, zeros = ((), (1,)) if judged.metric.larger_is_better else ((1,), ()), 4 + len(judged.others)
+  return table('Training recipes', headings, with_best(rows, (*best[0], 2), (*best[1], zeros)), sortable=True)
 
 
-def _histories(reports: Sequence[TrainingReport]) -> tuple[RecipeHistory, ...]:
+_DENSE_BASE = 'the dense base'
+
+
+def _histories(reports: Sequence[TrainingReport], usual: Judged) -> tuple[RecipeHistory, ...]:
   """The recipes' courses, all on one scale of the loss, so that they can be compared."""
   lines = [line for report in reports for line in losses(report)]
   reach = settled(lines) if lines else None
   histories = []
   for report in reports:
     stages = ', then '.join(technique for _, technique in stage_starts(report))
-    sentence = f'{stages}; RMSE {interval(report.metrics.rmse_ratio, 3)} times the dense base.'
+    judged = judged_in(report.metrics, usual)
+    relative = judged.relative(report.metrics)
+    sentence = f'{stages}{f"; {judged.short(relative, _DENSE_BASE)}" if relative else ""}.'
     histories.append(RecipeHistory(report.recipe.name, sentence, draw_history(report, reach), draw_weights(report)))
   return tuple(histories)
 

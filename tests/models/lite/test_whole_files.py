@@ -289,6 +289,11 @@ def test_kernels_of_one_shape_are_told_apart_by_their_values(written):
     file.kernels(matrices | {'more': np.ones((8, 5))})
 
 
+def test_tensors_are_called_by_their_layers(written):
+  names = {tensor.name.decode() for tensor in LiteFile(content(written, 'qat.int8'))._graph.tensors}
+  assert {*KERNELS, 'first.1', 'picture', 'predicted'} <= names
+
+
 def test_where_accuracy_is_lost(written):
   errors = {error.name: error for error in written[1]['dense.int8'].layer_errors}
   assert list(errors) == list(KERNELS)

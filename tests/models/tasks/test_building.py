@@ -86,6 +86,8 @@ def test_a_label_that_is_no_class(labels, said):
     ({'metric': 'rmse'}, 'must be one of accuracy, log_loss and auc for a classification, got rmse'),
     ({'classes': ['one']}, 'must name at least two classes'),
     ({'unit': 'm'}, 'has no effect in a classification'),
+    ({'limit': 96}, 'limit must be a share of 1 for accuracy, got 96. For 96 % write 0.96'),
+    ({'limit': -1, 'metric': 'log_loss'}, 'limit must be above 0 for log_loss'),
     ({'kind': 'regression', 'classes': ['a', 'b']}, 'has no effect in a regression'),
   ],
 )

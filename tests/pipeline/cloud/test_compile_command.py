@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from pipeline.cloud.settings import TargetError
 from pipeline.commands import cloud
@@ -45,6 +47,14 @@ def test_mistakes(target, overrides, output, error, message, tmp_path):
     cloud.compile_to_file(target, 'nyc', None, overrides, str(tmp_path / output))
   assert message in str(raised.value)
   assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_compiled_is_told_as_json(tmp_path, capsys):
+  file = tmp_path / 'nyc.yaml'
+  cloud.compile_to_file('kfp', 'nyc', None, [*PLATFORM, RIDES], str(file), as_json=True)
+  told = json.loads(capsys.readouterr().out)
+  assert (told['file'], told['target'], told['schema']) == (str(file), 'kfp', '2.1.0')
+  assert told['tasks'] == sorted(next(yaml.safe_load_all(file.read_text()))['root']['dag']['tasks'])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -152,11 +153,15 @@ def test_the_command_takes_everything_from_the_environment(vertex, pipelines, tm
     'FARELITE_VERTEX_ENDPOINT': vertex.url,
     'GOOGLE_APPLICATION_CREDENTIALS': str(key_file(tmp_path / 'key.json', vertex)),
   }
-  command = [sys.executable, '-m', 'pipeline', 'submit', '--target', 'vertex', '--config', 'nyc', '--set', RIDES]
-  result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+  words = ['submit', '--target', 'vertex', '--config', 'nyc', '--set', RIDES, '--json']
+  result = subprocess.run(
+    [sys.executable, '-m', 'pipeline', *words], env=environment, capture_output=True, text=True, check=False
+  )
   assert result.returncode == 0, result.stderr
   [job] = vertex.sent('POST', 'pipelineJobs$')
   assert job.body['pipelineSpec'] == pipelines[Target.VERTEX].spec
   claims = jwt.decode(job.headers['authorization'].removeprefix('Bearer '), verify=False)
   assert claims['iss'] == 'submitter@shop.iam.gserviceaccount.com'
-  assert 'is on its way: https://console.cloud.google.com/vertex-ai' in result.stdout
+  told = json.loads(result.stdout)
+  assert (told['target'], told['pipeline']) == ('vertex', pipelines[Target.VERTEX].name)
+  assert told['link'].startswith('https://console.cloud.google.com/vertex-ai')
