@@ -117,7 +117,7 @@ def input_ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, fl
   return {
     match[1]: (float(value), float(weights[f'{name.removesuffix("min")}max']))
     for name, value in weights.items()
-    if (match := re.fullmatch(rf'{QUANTIZED_INPUT}(\w+)/{QUANTIZED_INPUT}\1_min', name))
+    if (match := re.fullmatch(rf'{QUANTIZED_INPUT}([^/]+)/{QUANTIZED_INPUT}\1_min', name))
   }
 
 

@@ -74,7 +74,7 @@ def with_headroom(values: Range) -> Range:
   return values[0] * HEADROOM, values[1] * HEADROOM
 
 
-_OUTPUT = re.compile(r'(?:pre_activation|post_activation|output|quantize_layer(?:_\d+)?)_(min|max)')
+_OUTPUT = re.compile(r'(?:pre_activation|post_activation|output|quantize_layer(?:_[^/]+)?)_(min|max)')
 _KERNEL = re.compile(r'(?:depthwise_)?kernel_(min|max)')
 
 

@@ -81,6 +81,10 @@ class WholeModel:
       # What tfmot's layout sets for normalizations behind a convolution is no matter of the registry.
       if any(isinstance(each, _quantizers.MovingAverageQuantizer) for each in getattr(layer, '_output_quantizers', ())):
         layer._output_quantizers = [all_values()]
+      for activation in getattr(layer, '_quantize_activations', ()):
+        # And what it sets for layers ahead of a concatenation.
+        if isinstance(activation.quantizer, _quantizers.MovingAverageQuantizer):
+          activation.quantizer = all_values()
     self.ranges: dict[str, Range] = {}
     _copy(plain, self.model)
     self._mask(preserved)
