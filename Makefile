@@ -6,7 +6,7 @@ ARGS ?=
 DOCKER ?= docker
 IMAGE ?= farelite
 
-.PHONY: help install reinstall run test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock page image docs bench clean
+.PHONY: help install reinstall run example test test-lanes test-tfx116 test-slow test-stores test-beam test-retraining test-mutants check rehearse rehearse-short format lock page image docs bench clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,9 @@ reinstall:  ## make the lane's environment anew
 
 run: install  ## the whole pipeline on 15,002 real Chicago rides, into out/chicago
 	@$(PYTHON) -m pipeline run $(ARGS)
+
+example: install  ## a model of one's own in TFX: handwritten digits to a pushed file; ARGS='--net mobile' takes the other
+	@$(PYTHON) -m examples.digits $(ARGS)
 
 test: install  ## the tests that CI runs
 	@$(PYTHON) -m pytest -q -n 2 --dist loadfile $(MARKED) $(ARGS)

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import warnings
 
 # Before TensorFlow is imported: Keras 2 everywhere, and no notes on processors.
 os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
@@ -14,6 +15,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from rich.console import Console
 from rich.table import Table
 from tfx import v1 as tfx
@@ -30,9 +32,12 @@ def main(arguments: list[str] | None = None) -> None:
   parser.add_argument('--output', default='out/digits', help='folder of everything that comes of it')
   options = parser.parse_args(arguments)
   output = pathlib.Path(options.output) / options.net
+  console = Console(width=None if sys.stdout.isatty() else 120)
+  console.print(f'The pipeline runs, from {output}/data to {output}/serving: about a minute on two cores.')
+  logging.set_verbosity(logging.ERROR)
+  warnings.simplefilter('ignore')
   tfx.orchestration.LocalDagRunner().run(create_pipeline(str(output), options.net))
   record = CompressionRecord.read(_newest(output / 'artifacts' / 'CompressionGate' / 'report') / REPORT_FILE)
-  console = Console(width=None if sys.stdout.isatty() else 120)
   console.print(table(record))
   console.print(record.reason)
   if record.chosen is not None:
