@@ -108,6 +108,19 @@ def ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
   return _ranges(weights, _RANGES)
 
 
+QUANTIZED_INPUT = 'quantize_layer_'
+"""Prefix of what rounds an input of a whole model; its name follows."""
+
+
+def input_ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, float]]:
+  """Quantization ranges of the inputs of a whole model: (smallest, largest) by name."""
+  return {
+    match[1]: (float(value), float(weights[f'{name.removesuffix("min")}max']))
+    for name, value in weights.items()
+    if (match := re.fullmatch(rf'{QUANTIZED_INPUT}(\w+)/{QUANTIZED_INPUT}\1_min', name))
+  }
+
+
 def input_range(weights: Mapping[str, np.ndarray]) -> tuple[float, float] | None:
   """Quantization range of what goes into the dense core; None where that stays float."""
   ends = [

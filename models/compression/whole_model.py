@@ -9,15 +9,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
-from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+  default_8bit_quantize_configs,
+  default_8bit_quantize_layout_transform,
+  default_8bit_transforms,
+)
+from tensorflow_model_optimization.python.core.quantization.keras.graph_transformations import transforms
 from tensorflow_model_optimization.python.core.quantization.keras.quantize_layer import QuantizeLayer
 
 from configs.base import joined
 from configs.recipe import Quantization
+from models import serving
 from models.compression import layers
 from models.compression.quantization import (
   MASK,
@@ -58,8 +65,7 @@ class WholeModel:
   Attributes:
     model: to train, a copy of the plain one.
     plain: receives the result.
-    ranges: of the activations by layer name, those of the last calibration; of an input under `INPUT`, with a number
-      where there are several.
+    ranges: of the activations by layer name, those of the last calibration; of an input under `input_key`.
   """
 
   def __init__(self, plain: keras.Model, quantization: Quantization, preserved: Mapping[str, Preserved]) -> None:
@@ -204,11 +210,16 @@ def assign_whole_ranges(model: keras.Model, ranges: Mapping[str, Range]) -> None
     assign_output_range(layer, ranges[key])
 
 
+def input_key(name: str, count: int) -> str:
+  """Under which the range of an input stands: `INPUT`, with its name where there are several."""
+  return INPUT if count == 1 else f'{INPUT}_{name}'
+
+
 def _ranged(model: keras.Model) -> dict[str, keras.layers.Layer]:
-  """Layers whose outputs are quantized, by the key of their range: a name, or `INPUT` and a number for the inputs."""
+  """Layers whose outputs are quantized, by the key of their range: a name, or `input_key`."""
   found = [layer for layer in layers.leaves(model) if output_range(layer)]
   inputs = [layer for layer in found if isinstance(layer, QuantizeLayer)]
-  keys = {id(layer): INPUT if len(inputs) == 1 else f'{INPUT}_{number}' for number, layer in enumerate(inputs)}
+  keys = {id(layer): input_key(layer.name.removeprefix(serving.QUANTIZED_INPUT), len(inputs)) for layer in inputs}
   return {keys.get(id(layer)) or _plain_name(layer): layer for layer in found}
 
 
@@ -240,9 +251,38 @@ def _quantized(
     # Which weights are clustered together is read when a layer is wrapped.
     inner = getattr(layer, 'layer', layer)
     inner.set_weights(plain.get_layer(inner.name).get_weights())
-  rounding = default_8bit_quantize_configs.Default8BitOutputQuantizeConfig
-  with tfmot.quantization.keras.quantize_scope({rounding.__name__: rounding}):
+  scheme.get_layout_transformer = _Layout  # type: ignore[method-assign]
+  # The model is cloned once more, by the names of its parts.
+  configs = {type(config).__name__: type(config) for config in chosen.values() if config is not None}
+  with tfmot.quantization.keras.quantize_scope(configs):
     return tfmot.quantization.keras.quantize_apply(annotated, scheme)
+
+
+class _FloatInputQuantize(default_8bit_transforms.InputLayerQuantize):
+  """tfmot's, which would round what is looked up in a table, too."""
+
+  def pattern(self) -> transforms.LayerPattern:
+    return transforms.LayerPattern('InputLayer', {'dtype': 'float32'})
+
+  def replacement(self, match_layer: transforms.LayerNode) -> transforms.LayerNode:
+    """Named by the input, so that a saved range is known by its name."""
+    node = super().replacement(match_layer)
+    name = f'{serving.QUANTIZED_INPUT}{match_layer.layer["config"]["name"]}'
+    node.layer['name'] = node.layer['config']['name'] = name
+    return node
+
+
+class _Layout(default_8bit_quantize_layout_transform.Default8BitQuantizeLayoutTransform):
+  """tfmot's layout with whole numbers left as they are."""
+
+  def apply(self, model: keras.Model, layer_quantize_map: Any) -> tuple[keras.Model, Any]:
+    # The list of transforms is no argument. Models are built in one thread: Keras counts names without a lock.
+    kept = default_8bit_transforms.InputLayerQuantize
+    default_8bit_transforms.InputLayerQuantize = _FloatInputQuantize
+    try:
+      return super().apply(model, layer_quantize_map)
+    finally:
+      default_8bit_transforms.InputLayerQuantize = kept
 
 
 def _annotated(

@@ -16,7 +16,7 @@ from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
 from models.compression.quantized_model import INPUT, quantized_names
-from models.compression.whole_model import final_model, whole_names
+from models.compression.whole_model import final_model, input_key, whole_names
 from models.error_intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite import quantizer_compat
@@ -205,8 +205,14 @@ class Variants:
       trained = plain
       if recipe.quantization:
         weights = serving.read_weights(saved_model)
-        ranges, core = serving.ranges(weights), serving.input_range(weights)
-        trained = final_model(plain, recipe.quantization, ranges | ({INPUT: core} if core else {}))
+        ranges = serving.ranges(weights)
+        if layers.has_core(plain):
+          core = serving.input_range(weights)
+          ranges |= {INPUT: core} if core else {}
+        else:
+          inputs = serving.input_ranges(weights)
+          ranges |= {input_key(name, len(inputs)): found for name, found in inputs.items()}
+        trained = final_model(plain, recipe.quantization, ranges)
       self._models[saved_model] = plain, trained
     return self._models[saved_model]
 

@@ -71,7 +71,7 @@ def test_a_small_file_is_pushed(pushed):
   manifest = verify(pushed)
   assert manifest.metrics.accuracy.value > 0.6
   assert {'trip_miles_xf', 'payment_type_xf', 'company_xf'} <= {column.name for column in manifest.inputs}
-  runner = LiteRunner(pushed / 'assets.extra' / 'model.tflite')
+  runner = LiteRunner(pushed / 'model.tflite')
   rows = {name: np.zeros([3, 1], kind) for name, kind in runner.inputs.items()}
   found = runner.predict(rows)
   assert found.shape == (3,) and ((found >= 0) & (found <= 1)).all()

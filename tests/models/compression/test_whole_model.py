@@ -56,7 +56,7 @@ class Pictures:
 
   @functools.cached_property
   def tensors(self):
-    return {'picture': tf.constant(self.inputs['picture'])}, tf.constant(self.labels.reshape(-1, 1))
+    return {name: tf.constant(column) for name, column in self.inputs.items()}, tf.constant(self.labels.reshape(-1, 1))
 
   def __len__(self):
     return len(self.labels)
@@ -253,3 +253,23 @@ def test_what_would_have_no_effect_is_refused_by_name(recipe, message, tmp_path)
       logs=str(tmp_path),
       checkpoints=str(tmp_path / 'checkpoints'),
     ).run(str(tmp_path), 'model')
+
+
+def test_what_is_looked_up_in_a_table_is_not_rounded():
+  """In eight bits neighbours of 2,000 words would be one; inputs that are numbers have ranges by their names."""
+  made, generator = keras.layers, np.random.default_rng(0)
+  word = keras.Input([1], dtype='int32', name='word')
+  numbers = [keras.Input([1], name=name) for name in ('width', 'height')]
+  table = made.Embedding(2000, 4, embeddings_initializer=keras.initializers.RandomUniform(-1, 1, seed=0), name='table')
+  dense = [made.Dense(2, name=f'of_{number.name}')(number) for number in numbers]
+  joined = made.Concatenate(name='joined')([made.Flatten(name='flat')(table(word)), *dense])
+  plain = keras.Model([word, *numbers], made.Dense(1, name='end')(joined))
+  inputs = {'word': generator.integers(0, 2000, [100, 1]).astype(np.int32), 'width': generator.uniform(0, 3, [100, 1])}
+  inputs = {**inputs, 'width': inputs['width'].astype(np.float32), 'height': np.full([100, 1], -1, np.float32)}
+  rows = Pictures(inputs, np.zeros(100, np.float32), np.arange(100))
+  aware = WholeModel(plain, QAT, {})
+  aware.calibrate(rows)
+  found, expected = (model(rows.tensors[0]).numpy() for model in (aware.model, plain))
+  np.testing.assert_allclose(found, expected, atol=0.1)
+  assert expected.std() > 0.3 and {*aware.ranges} > {'input_width', 'input_height', 'table', 'end'}
+  assert aware.ranges['input_height'] == (-1, 0) and aware.ranges['input_width'][1] > 2.5
