@@ -149,7 +149,7 @@ def _layers(source: str, seen: tuple[str, ...] = (), root: pathlib.Path | None =
   return [*_layers(found, (*seen, source), root), values]
 
 
-def _merged(layers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def _merged(layers: Sequence[dict[str, Any]]) -> dict[str, Any]:
   return functools.reduce(merge, layers)
 
 

@@ -358,7 +358,8 @@ def choose(
     return Choice(None, f'{what} {nearest}: {reasons[nearest]}', reasons)
   first = min(keep, key=lambda name: cost(candidates[name], objective))
   equal = [name for name in keep if _ties(candidates[name], candidates[first], objective)]
-  chosen = min(equal, key=lambda name: _order(candidates[name], objective))
+  fastest = min(candidates[name].microseconds for name in equal)
+  chosen = min(equal, key=lambda name: _order(candidates[name], objective, fastest))
   best = candidates[chosen]
   reasons |= {
     name: f'Keeps the budget, but {_beaten(candidates[name], best, objective, name in equal)}.' for name in keep
@@ -408,10 +409,16 @@ def _ties(candidate: Candidate, first: Candidate, objective: Objective) -> bool:
   return found <= least * (1 if objective is Objective.ERROR else 1 + _SAME_SIZE)
 
 
-def _order(candidate: Candidate, objective: Objective) -> tuple[float, ...]:
-  """Of equal ones the most accurate comes first, then by the objective after all, the download, the file, the time."""
+_MANY_TIMES = 2.0
+"""A file that takes more times as long as another one is not worth a few bytes less."""
+
+
+def _order(candidate: Candidate, objective: Objective, fastest: float) -> tuple[float, ...]:
+  """Of equal ones the most accurate comes first, what is many times slower last, then by the objective after all, the
+  download, the file, the time. Args: fastest: microseconds of the fastest one."""
   sizes = (candidate.gzip_bytes, candidate.bytes, candidate.microseconds)
-  return (cost(candidate, Objective.ERROR), cost(candidate, objective), *sizes)
+  slow = float(candidate.microseconds > _MANY_TIMES * fastest)
+  return (cost(candidate, Objective.ERROR), slow, cost(candidate, objective), *sizes)
 
 
 def _beaten(candidate: Candidate, best: Candidate, objective: Objective, ties: bool) -> str:

@@ -144,7 +144,8 @@ class WholeModel:
     for name in layers.kernel_layers(self.plain):
       what = preserved.get(name, Preserved())
       if name not in self._names:
-        preserve(layers.kernel(wrapped[name]), what)
+        # One in float is wrapped where its output is rounded for the next.
+        preserve(layers.kernel(getattr(wrapped[name], 'layer', wrapped[name])), what)
       elif not what.clusters:
         ((weight, _, variables),) = wrapped[name]._weight_vars
         if MASK in variables:
@@ -308,6 +309,15 @@ def _annotated(
         chosen[layer.name] = None
     elif all(before.name in chosen or isinstance(before, keras.layers.InputLayer) for before in _ahead(layer)):
       chosen[layer.name] = None
+    if layer.name in names:
+      # TFLite leaves a kernel in float whose input is not rounded, and tfmot rounds what has a range of its own alone.
+      for before in _ahead(layer):
+        if (
+          before.name not in chosen
+          and not isinstance(before, keras.layers.InputLayer)
+          and not _rounds(before, registry)
+        ):
+          chosen[before.name] = default_8bit_quantize_configs.Default8BitOutputQuantizeConfig()
     # tfmot's layout knows what to do with normalizations.
     known = isinstance(layer, keras.layers.BatchNormalization) or registry.supports(layer)
     if chosen.get(layer.name, ()) is None and not known:
@@ -320,6 +330,11 @@ def _annotated(
       'quantization.layers, or give it a QuantizeConfig in quantization.quantize_configs.'
     )
   return chosen
+
+
+def _rounds(layer: keras.layers.Layer, registry: tfmot.quantization.keras.QuantizeRegistry) -> bool:
+  """Whether tfmot rounds the output of a layer that is not quantized where the next one is."""
+  return bool(registry.supports(layer) and registry.get_quantize_config(layer).get_output_quantizers(layer))
 
 
 def _ahead(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:

@@ -135,7 +135,7 @@ def draw_rows(
   parts.append(text((left + right) / 2, end + 31, x_label, 'middle', 'label'))
   for position, name in enumerate(names):
     y = _ROWS_TOP + height * (position + 0.5)
-    parts += [text(left - 8, y + 4, name, 'end', 'tick'), *drawn(position, scale, y)]
+    parts += [text(left - 8, y + 4, name, 'end', 'label'), *drawn(position, scale, y)]
   return picture(WIDTH, end + _ROWS_BOTTOM, label, *parts)
 
 

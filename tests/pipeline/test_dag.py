@@ -444,7 +444,8 @@ READ_BY = {
   'rules.fare.*': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.bounds.*': f'{INGESTION} {SCHEMA} FeatureEngineering {TRAINED}',
   'rules.passengers.*': f'{INGESTION} {SCHEMA} {TRAINED}',
-  'rules.extras': f'{INGESTION} {SCHEMA} {TRAINED}',
+  # The schema has those of the extras that there are.
+  'rules.extras': f'{INGESTION} {TRAINED}',
   'rules.earliest': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.latest': f'{INGESTION} {SCHEMA} {TRAINED}',
   'rules.max_quarantined_share': 'StatisticsGen',

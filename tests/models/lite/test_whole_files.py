@@ -40,7 +40,7 @@ RECIPES = (
   Recipe(name='blocks', pruning=Pruning(final_sparsity=0.5, structure='4x1', layers=('joined',))),
   Recipe(name='clustered', clustering=Clustering(clusters=8)),
   Recipe(name='qat', quantization=QAT),
-  Recipe(name='part', quantization=Quantization(layers=('first', 'depth'))),
+  Recipe(name='part', quantization=Quantization(layers=('first', 'depth', 'joined'))),
   Recipe(name='pqat', pruning=HALF, quantization=QAT),
 )
 RECIPE = {recipe.name: recipe for recipe in (DENSE, *RECIPES)}
@@ -217,7 +217,7 @@ def test_small_kernels_stay_float_where_ranges_come_as_they_are(written):
 
 def test_named_layers_alone_are_integers(written):
   types = written[1]['part.int8'].types
-  assert types == dict.fromkeys(KERNELS, 'float32') | dict.fromkeys(('first', 'depth'), 'int8')
+  assert types == dict.fromkeys(KERNELS, 'float32') | dict.fromkeys(('first', 'depth', 'joined'), 'int8')
 
 
 @pytest.mark.parametrize('recipe', ['dense', 'qat'])
