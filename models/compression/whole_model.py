@@ -318,15 +318,19 @@ def _annotated(
           and not _rounds(before, registry)
         ):
           chosen[before.name] = default_8bit_quantize_configs.Default8BitOutputQuantizeConfig()
-    # tfmot's layout knows what to do with normalizations.
-    known = isinstance(layer, keras.layers.BatchNormalization) or registry.supports(layer)
-    if chosen.get(layer.name, ()) is None and not known:
+    if chosen.get(layer.name, ()) is not None:
+      continue
+    if isinstance(layer, keras.layers.BatchNormalization):
+      # Behind a Dense layer the converter folds none into weights that are rounded, and leaves both in float.
+      if not any(isinstance(before, (keras.layers.Conv2D, *layers.DEPTHWISE)) for before in _ahead(layer)):
+        refused.append(f"'{layer.name}' (BatchNormalization that is not right behind a Conv2D or DepthwiseConv2D)")
+    elif not registry.supports(layer):
       refused.append(f"'{layer.name}' ({type(layer).__name__})")
   if missing := custom.keys() - {layer.name for layer in plain.layers}:
     raise ValueError(f'quantization.quantize_configs: the model has no layer {joined(sorted(missing))}.')
   if refused:
     raise ValueError(
-      f'quantization: tfmot knows no 8-bit form of {joined(refused)}: name the layers to quantize without it in '
+      f'quantization: there is no 8-bit form of {joined(refused)}: name the layers to quantize without it in '
       'quantization.layers, or give it a QuantizeConfig in quantization.quantize_configs.'
     )
   return chosen

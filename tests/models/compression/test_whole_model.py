@@ -176,7 +176,7 @@ def test_each_filter_has_a_grid_of_its_own(trained, name):
   [
     pytest.param('qat', set(), id='whole'),
     pytest.param('pqat', set(), id='whole_pruned'),
-    pytest.param('part', {'CONV_2D', 'DEPTHWISE_CONV_2D', 'ADD', 'MAX_POOL_2D', 'FULLY_CONNECTED'}, id='part'),
+    pytest.param('part', {'CONV_2D', 'DEPTHWISE_CONV_2D', 'ADD', 'FULLY_CONNECTED'}, id='part'),
   ],
 )
 def test_the_file_has_normalizations_folded_and_no_layer_left_float(trained, name, floats):
@@ -216,6 +216,17 @@ def test_a_layer_that_cannot_be_quantized_is_named_with_what_can_be_done():
   with pytest.raises(
     ValueError, match=r"no 8-bit form of 'bent' \(PReLU\): name the layers .*or give it a QuantizeCon"
   ):
+    WholeModel(plain, Quantization(), {})
+
+
+@pytest.mark.parametrize('ahead', ['dense', 'pool'])
+def test_a_normalization_that_no_convolution_takes_in_is_refused(ahead):
+  made, picture = keras.layers, keras.Input([SIZE, SIZE, 1], name='picture')
+  found = made.Dense(4, name='dense')(made.Flatten()(picture)) if ahead == 'dense' else made.MaxPooling2D()(picture)
+  found = made.Flatten()(made.BatchNormalization(name='normal')(found))
+  plain = keras.Model({'picture': picture}, made.Dense(1, name='height')(found))
+  said = r"no 8-bit form of 'normal' \(BatchNormalization that is not right behind a Conv2D or DepthwiseConv2D\)"
+  with pytest.raises(ValueError, match=said):
     WholeModel(plain, Quantization(), {})
 
 
