@@ -121,6 +121,24 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_constructor('tag:yaml.org,2002:int', _Loader.construct_number)
 
 
+class _EventLoader(_Loader):
+  """The same of the events that libyaml finds in a text, several times as fast as PyYAML does."""
+
+  def __init__(self, text: str) -> None:
+    super().__init__('')
+    self._events, self._place = list(yaml.parse(text, yaml.CSafeLoader)), 0
+
+  def check_event(self, *choices: Any) -> bool:
+    return not choices or isinstance(self.peek_event(), choices)
+
+  def peek_event(self) -> Any:
+    return self._events[self._place]
+
+  def get_event(self) -> Any:
+    self._place += 1
+    return self._events[self._place - 1]
+
+
 def load_yaml(text: str) -> Any:
   """What YAML of a user's holds. Raises `ValueError`: it is none; the message is the reason, with its line."""
   try:
@@ -134,6 +152,10 @@ def load_yaml(text: str) -> Any:
 @functools.lru_cache(maxsize=128)
 def _parsed(text: str) -> Any:
   """What YAML holds; presets are read several times by a call, and parsing takes all of that."""
+  if yaml.__with_libyaml__:
+    # What it refuses is told in PyYAML's words; it takes no half of a sign.
+    with contextlib.suppress(yaml.YAMLError, UnicodeEncodeError):
+      return yaml.load(text, _EventLoader)
   return yaml.load(text, _Loader)
 
 

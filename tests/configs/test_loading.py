@@ -10,7 +10,7 @@ import sys
 import pytest
 import yaml
 
-from configs import loading
+from configs import loading, presets
 from configs.features import fourth_root
 from configs.loading import ConfigError
 
@@ -21,6 +21,30 @@ _DOCS = pathlib.Path(__file__).parents[2] / 'docs'
 def test_presets_survive_a_round_trip(preset: str):
   config = loading.load(preset)
   assert loading.validate(yaml.safe_load(loading.dump(config))) == config
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    *(pathlib.Path(str(file)).read_text() for file in presets.packaged().values()),
+    'a: [1', 'a: 1\na: 2', 'a: b: c', '\ta: 1', 'a: \x00', 'a: "\ud800"', '&a [*a]', 'a: |\n  x\n y', '[' * 200,
+    '\ufeffa: 1', 'a: !!bool perhaps', '---\na: 1\n---\nb: 2', '? a\n: b', 'a: 1\r\nb: 2', '',
+  ],
+  ids=lambda text: repr(text[:12]),
+)  # fmt: skip
+def test_libyaml_reads_what_pyyaml_reads(text, monkeypatch):
+  """And refuses what that refuses, in its words. Oracle: the reader without libyaml."""
+
+  def read() -> object:
+    presets._parsed.cache_clear()
+    try:
+      return presets.load_yaml(text)
+    except ValueError as error:
+      return str(error)
+
+  fast = read()
+  monkeypatch.setattr(yaml, '__with_libyaml__', False)
+  assert fast == read()
 
 
 def test_presets_are_found_by_name_and_by_path(monkeypatch, tmp_path):
