@@ -23,6 +23,7 @@ from tfx import v1 as tfx
 from components.compression_gate.records import REPORT_FILE, CompressionRecord
 from examples.digits import on_device
 from examples.digits.pipeline import create_pipeline
+from pipeline.report.artifact_page import ExtraSection, write_artifact_page
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -37,9 +38,10 @@ def main(arguments: list[str] | None = None) -> None:
   logging.set_verbosity(logging.ERROR)
   warnings.simplefilter('ignore')
   tfx.orchestration.LocalDagRunner().run(create_pipeline(str(output), options.net))
-  record = CompressionRecord.read(_newest(output / 'artifacts' / 'CompressionGate' / 'report') / REPORT_FILE)
+  record = CompressionRecord.read(_artifact(output, 'CompressionGate', 'report') / REPORT_FILE)
   console.print(table(record))
   console.print(record.reason)
+  console.print(f'{write_page(output)} has it with pictures, slices and confusions.')
   if record.chosen is not None:
     pushed = _newest(output / 'serving') / 'model.tflite'
     console.print(f'{pushed} under ai-edge-litert alone: accuracy {on_a_device(pushed, output):.4f}')
@@ -62,15 +64,32 @@ def table(record: CompressionRecord) -> Table:
   return made
 
 
+def write_page(output: pathlib.Path) -> pathlib.Path:
+  """Writes the page of the newest run; returns its path."""
+  patterns = (_artifact(output, 'DimensionalityReduction', 'report') / 'patterns.svg').read_text(encoding='utf-8')
+  return write_artifact_page(
+    output / 'report.html',
+    'Handwritten digits',
+    compression=_artifact(output, 'CompressionGate', 'report'),
+    model_run=_artifact(output, 'PruningTrainer', 'model_run'),
+    sections=[ExtraSection('components', 'Principal components of the pixels', patterns)],
+  )
+
+
 def on_a_device(model: pathlib.Path, output: pathlib.Path) -> float:
   """Accuracy of a file on the eval split, in a process that can import nothing of this checkout."""
-  files = _newest(output / 'artifacts' / 'ImportExampleGen' / 'examples') / 'Split-eval'
+  files = _artifact(output, 'ImportExampleGen', 'examples') / 'Split-eval'
   records = [*tf.data.TFRecordDataset([str(file) for file in files.glob('*.gz')], 'GZIP')]
   spec = {'image': tf.io.FixedLenFeature([64], tf.float32), 'digit': tf.io.FixedLenFeature([], tf.int64)}
   digits = output / 'digits.npz'
   np.savez(digits, **{name: value.numpy() for name, value in tf.io.parse_example(tf.stack(records), spec).items()})
   command = [sys.executable, '-I', on_device.__file__, str(model), str(digits)]
   return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _artifact(output: pathlib.Path, step: str, key: str) -> pathlib.Path:
+  """The newest output of a step."""
+  return _newest(output / 'artifacts' / step / key)
 
 
 def _newest(folder: pathlib.Path) -> pathlib.Path:

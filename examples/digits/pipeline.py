@@ -40,7 +40,7 @@ TRAINING = Training.model_validate(
 
 COMPRESSION = Compression.model_validate(
   {
-    'schemes': ['float32', 'float16', 'dynamic_range', 'int8', 'int16x8'],
+    'schemes': ['float32', 'dynamic_range', 'int8', 'int16x8'],
     'measurement': {'rounds': 5, 'calls': 20, 'batch': 32},
   }
 )
