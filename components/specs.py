@@ -9,7 +9,9 @@ from tfx import types
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-from tfx.utils import io_utils
+from tfx.utils import io_utils, path_utils
+
+from components.pruning_trainer.keys import RECIPE_PREFIX
 
 Artifacts = dict[str, list[types.Artifact]]
 """The inputs or outputs that a `Do` is handed, by key."""
@@ -45,6 +47,15 @@ def split_files(examples: list[types.Artifact], split: str) -> list[str]:
   """The files of one split of an Examples input, sorted."""
   [uri] = artifact_utils.get_split_uris(examples, split)
   return sorted(fileio.glob(io_utils.all_files_pattern(uri)))
+
+
+def saved_models(input_dict: Artifacts) -> dict[str, str]:
+  """Paths of the SavedModels of all recipes, by the recipe's name."""
+  return {
+    key.removeprefix(RECIPE_PREFIX): path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
+    for key, artifacts in input_dict.items()
+    if key.startswith(RECIPE_PREFIX)
+  }
 
 
 def new_outputs(spec: type[component_spec.ComponentSpec]) -> dict[str, channel.Channel]:

@@ -105,6 +105,13 @@ class Task(Config):
       yield Problem('limit', f'must be a share of 1 for {self.judged.value}, got {self.limit:g}.{percent}')
     elif self.limit is not None and self.limit <= 0:
       yield Problem('limit', f'must be above 0 for {self.judged.value}, got {self.limit:g}.')
+    for name in ('max_loss', 'worst_slice_loss', 'max_loss_to_served'):
+      if self.judged.larger_is_better and (getattr(self, name) or 0) >= 1:
+        yield Problem(
+          name,
+          f'must be below 1, got {getattr(self, name):g}: no {self.judged.value} can lose more. '
+          'For one point write 0.01.',
+        )
     if self.unit and self.kind is TaskKind.CLASSIFICATION:
       yield Problem('unit', 'has no effect in a classification, whose labels have none; leave it out.')
 

@@ -137,6 +137,13 @@ def kernel_ranges(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[float, f
   return _ranges(weights, _KERNELS)
 
 
+def signature_inputs(saved_model_dir: str, signature: str) -> list[str]:
+  """Names of what a signature of a SavedModel takes, sorted; none where it has no such signature."""
+  with tf.io.gfile.GFile(os.path.join(saved_model_dir, SAVED_MODEL), 'rb') as file:
+    model = saved_model_pb2.SavedModel.FromString(file.read())
+  return sorted(model.meta_graphs[0].signature_def[signature].inputs)
+
+
 def fake_quantized(saved_model_dir: str) -> dict[str, int]:
   """Counts the quantization nodes that the signatures of a SavedModel run.
 

@@ -22,7 +22,7 @@ from components.compression_gate.pushed_version import ServedVersion, fetch_serv
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
 from components.compression_gate.rides import JudgedRides
-from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
+from components.pruning_trainer.keys import recipe_key
 from components.resolvers.served_model import VERSION_PROPERTY, without_absent
 from components.specs import (
   Artifacts,
@@ -31,6 +31,7 @@ from components.specs import (
   new_outputs,
   optional_parameters,
   parameters,
+  saved_models,
   with_models,
 )
 from components.user_code import of_task
@@ -76,14 +77,14 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
     """Judges; raises `FailedError` where there is nothing to judge by or to compare with."""
     case = _judged(input_dict, exec_properties)
     compression = case.compression
-    saved_models, served = _saved_models(input_dict), _served(input_dict)
+    models, served = saved_models(input_dict), _served(input_dict)
     trained = artifact_utils.get_single_instance(input_dict['trained'])
     with tempfile.TemporaryDirectory() as folder, StartedAhead() as ahead:
       uri = artifact_utils.get_single_uri(input_dict['variants'])
       variants = fetch_variants(uri, pathlib.Path(folder))
       ahead.prepare(sum(variant.path is not None for variant in variants))
       examples = case.examples
-      aware = [name for name, path in saved_models.items() if is_saved_model(path) and fake_quantized(path)]
+      aware = [name for name, path in models.items() if is_saved_model(path) and fake_quantized(path)]
       limits = case.thresholds(trained.uri)
       serving = None if served is None else _fetched(served, pathlib.Path(folder))
       judgement = judge(
@@ -96,7 +97,7 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
         model.set_string_custom_property('variant', chosen.variant.name)
         beyond = write_version(
           path_utils.serving_model_dir(model.uri),
-          saved_models[chosen.variant.facts.recipe],
+          models[chosen.variant.facts.recipe],
           chosen,
           next(scheme for scheme in compression.schemes if scheme.name == chosen.variant.facts.scheme),
           examples,
@@ -145,15 +146,6 @@ def _bless(blessing: types.Artifact, choice: Choice, trained: types.Artifact, se
     blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_ID_KEY, served.id)
   file = constants.NOT_BLESSED_FILE_NAME if choice.chosen is None else constants.BLESSED_FILE_NAME
   io_utils.write_string_file(os.path.join(blessing.uri, file), '')
-
-
-def _saved_models(input_dict: Artifacts) -> dict[str, str]:
-  """Paths by recipe name."""
-  return {
-    key.removeprefix(RECIPE_PREFIX): path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
-    for key, artifacts in input_dict.items()
-    if key.startswith(RECIPE_PREFIX)
-  }
 
 
 def _write_report(

@@ -16,7 +16,7 @@ from tfx.types import artifact_utils
 from components.compression_gate.choice import Thresholds
 from components.compression_gate.task import task_budget, task_thresholds
 from components.ride_example_gen.encoding import frame
-from components.specs import Artifacts, Properties, split_files
+from components.specs import Artifacts, Properties, saved_models, split_files
 from configs.compression import Compression
 from configs.evaluation import Evaluation
 from configs.model import Training
@@ -167,6 +167,7 @@ class JudgedTask:
     training = Training.model_validate_json(exec_properties['training'])
     uri = artifact_utils.get_single_uri(graph) if graph else None
     self._inputs = TaskInputs(self._task, builder(self._task, training.seed)(), uri)
+    self._inputs.check_models(saved_models(input_dict).values())
 
   @functools.cached_property
   def examples(self) -> EvalTaskExamples:

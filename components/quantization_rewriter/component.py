@@ -12,7 +12,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, channel, component_spec, standard_artifacts
-from tfx.utils import path_utils
 
 from components.artifacts import LiteVariants
 from components.pruning_trainer.keys import recipe_key
@@ -32,6 +31,7 @@ from components.specs import (
   new_outputs,
   optional_parameters,
   parameters,
+  saved_models,
   with_models,
 )
 from components.user_code import of_rides, of_task
@@ -255,10 +255,7 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
       variants,
       training.recipes,
       schemes,
-      {
-        recipe.name: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[recipe_key(recipe.name)]))
-        for recipe in training.recipes
-      },
+      saved_models(input_dict),
       artifact.uri,
       os.path.join(exec_properties['cache'], exec_properties['code_version']),
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tfx.types import artifact_utils
 
-from components.specs import Artifacts, Properties, split_files
+from components.specs import Artifacts, Properties, saved_models, split_files
 from configs.compression import FileMetadata, KeepNames, Scheme
 from configs.model import Training
 from configs.task import Task
@@ -43,6 +43,7 @@ def _task_variants(input_dict: Artifacts, exec_properties: Properties, schemes: 
     artifact_utils.get_single_uri(graph) if graph else None,
     split_files(input_dict['transformed_examples'], 'train'),
     split_files(input_dict['examples'], 'eval'),
+    saved_models(input_dict).values(),
     schemes,
     exec_properties['calibration_rides'],
     exec_properties['validation_rides'],

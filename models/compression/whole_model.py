@@ -180,6 +180,11 @@ def whole_names(plain: keras.Model, quantization: Quantization) -> tuple[str, ..
   if quantization.layers == 'core':
     return tuple(name for name in known if name not in quantization.quantize_configs)
   named = layers.named_layers(plain, quantization.names(tuple(known)[:-1], tuple(known)[-1]), 'quantization.layers')
+  if tables := [f"'{name}'" for name in named if name not in known]:
+    raise ValueError(
+      f'quantization.layers: {joined(tables)} is looked up and has no kernel; leave it out: what comes out of it is '
+      'rounded in any case.'
+    )
   return tuple(name for name in known if name in named and name not in quantization.quantize_configs)
 
 

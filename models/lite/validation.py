@@ -112,7 +112,11 @@ def _types(layer: LayerFile, promise: Promise) -> tuple[str, str]:
   facts = promise.scheme.precision.facts
   is_embedding = layer.name in promise.embeddings
   # Embeddings are converted together with the first dense layer.
-  if (promise.dense[0] if is_embedding else layer.name) not in promise.quantized or layer.size < facts.smallest:
+  if is_embedding and promise.whole:
+    is_quantized = bool(promise.quantized)  # What comes out of a table is rounded whichever layer takes it.
+  else:
+    is_quantized = (promise.dense[0] if is_embedding else layer.name) in promise.quantized
+  if not is_quantized or layer.size < facts.smallest:
     return 'float32', 'float32'
   if is_embedding:
     # Rows of integers are looked up as they are stored; if need be they become float behind the lookup.

@@ -88,6 +88,11 @@ def _layer_problems(layer: keras.layers.Layer) -> Iterator[str]:
       f"'{layer.name}' is a Lambda, whose code no copy of a model carries: write it as a class derived from "
       'keras.layers.Layer, with get_config, and register it by keras.saving.register_keras_serializable.'
     )
+  if isinstance(layer, keras.layers.Embedding) and not layer.get_input_at(0).dtype.is_integer:
+    yield (
+      f"'{layer.name}' looks up what is float32, and a rounded number is another row: make its input one of whole "
+      "numbers, keras.Input([1], dtype='int32')."
+    )
   if isinstance(layer, keras.Model) and layer.name != layers.DENSE_CORE:
     yield f"'{layer.name}' is a model inside of the model: call its layers on the inputs one by one."
   if len(layer.inbound_nodes) > 1:

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +22,8 @@ from models.keras_compat import keras
 from models.lite.interpreter import AnyFile
 from models.protocols import Terms
 from models.samples import RecordSample
+from models.served_versions import is_saved_model
+from models.serving import SERVING_RAW, signature_inputs
 from models.streaming import Stream
 from models.tasks.building import ModelError, check_labels, classes_of
 
@@ -98,6 +100,8 @@ class TaskInputs:
     }
     self._types = dict(zip(model.input_names, (tensor.dtype for tensor in model.inputs), strict=True))
     self._classes = classes_of(model) if task.kind is TaskKind.CLASSIFICATION else 0
+    if self.graph is not None:
+      _check_graph(self.graph, self._own, task)
     self.examples = self._own if self.graph is None else _taken(self.graph, [*self._own], task)
     """Parse spec of what the files take."""
 
@@ -107,6 +111,16 @@ class TaskInputs:
     return {
       name: tf.TensorSpec([None, *feature.shape], types[name], name=name) for name, feature in self.examples.items()
     }
+
+  def check_models(self, saved_models: Iterable[str]) -> None:
+    """Raises `ModelError` for a model that was exported for other columns than these. Args: saved_models: folders."""
+    for folder in saved_models:
+      found = signature_inputs(folder, SERVING_RAW) if is_saved_model(folder) else sorted(self.examples)
+      if found != sorted(self.examples):
+        raise ModelError(
+          f'The models take {joined(found)}, and the examples here give {joined(sorted(self.examples))}: give '
+          'PruningTrainer, QuantizationRewriter and CompressionGate the same transform_graph, or none of them one.'
+        )
 
   def for_graph(self, columns: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The same."""
@@ -130,6 +144,9 @@ class TaskInputs:
     Raises: FailedError: the split is empty, or the examples lack what the model takes.
     """  # fmt: skip
     group = {} if self._task.group is None else {self._task.group: _spec_of(files, self._task.group)}
+    if self.graph is None:  # Long before they are judged by.
+      for name in self._task.slices:
+        _spec_of(files, name)
     spec = {**self._own, self._task.label: _label_spec(files, self._task.label), **group}
     make = functools.partial(self._examples, split=split)
     with _explained(spec):
@@ -206,8 +223,6 @@ def _taken(
   function = tf.saved_model.load(graph.transform_savedmodel_dir).transform_fn
   concrete = function.concrete_functions[0] if hasattr(function, 'concrete_functions') else function
   made = tf.nest.pack_sequence_as(concrete.graph.structured_outputs, concrete.graph.outputs, expand_composites=True)
-  if missing := [f"'{name}'" for name in outputs if name not in made]:
-    raise ModelError(f'The transform graph makes no {joined(missing)}; it makes {joined(sorted(made))}.')
   given = tf2_utils.get_structured_inputs_from_func_graph(concrete.graph)
   found = graph_tools.get_dependent_inputs(concrete.graph, given, {name: made[name] for name in outputs})
   raw = graph.raw_feature_spec()
@@ -226,6 +241,25 @@ def _taken(
         'which the files then take.'
       )
   return spec
+
+
+def _check_graph(graph: tft.TFTransformOutput, own: Spec, task: Task) -> None:
+  """Raises `ModelError` where a graph does not make what the model takes, or knows no column of the task's."""
+  made, raw = graph.transformed_feature_spec(), graph.raw_feature_spec()
+  if missing := [f"'{name}'" for name in (*own, task.label) if name not in made]:
+    raise ModelError(
+      f'The transform graph makes no {joined(missing)}; it makes {joined(sorted(made))}. Name the inputs of the model '
+      'as preprocessing_fn names its outputs.'
+    )
+  for name, feature in own.items():
+    sizes = [size for size in getattr(made[name], 'shape', ()) if size != 1]
+    if isinstance(made[name], tf.io.FixedLenFeature) and sizes != [size for size in feature.shape if size != 1]:
+      raise ModelError(
+        f"The transform graph makes '{name}' of shape {list(made[name].shape)}, and the model takes {feature.shape}."
+      )
+  for key, names in (('slices', task.slices), ('group', [task.group] if task.group else [])):
+    if unknown := [f"'{name}'" for name in names if name not in raw and name != task.label]:
+      raise ModelError(f'task.{key}: the examples have no column {joined(unknown)}; they have {joined(sorted(raw))}.')
 
 
 def _label_spec(files: Sequence[str], label: str) -> tf.io.FixedLenFeature:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from configs.compression import KeepNames, Scheme
 from configs.model import Training
@@ -23,6 +23,7 @@ def task_variants(
   transform_graph: str | None,
   transformed: Sequence[str],
   held_out: Sequence[str],
+  saved_models: Iterable[str],
   schemes: Sequence[Scheme],
   calibration: int,
   validation: int,
@@ -35,12 +36,14 @@ def task_variants(
     transform_graph: URI of the fitted graph; the files take the model's own inputs where there is none.
     transformed: files of examples as the model takes them, the training split.
     held_out: files of examples as the finished files take them, the eval split.
+    saved_models: folders of what is converted.
     schemes: those that there may be; one may ask for more examples than `calibration`.
     calibration, validation: the most examples that ranges are taken from, and that files are compared on.
   Raises: ModelError: as `models.tasks.building.builder` and `models.tasks.examples.TaskInputs`.
   """
   build = builder(task, training.seed)
   inputs = TaskInputs(task, build(), transform_graph)
+  inputs.check_models(saved_models)
   most = max([calibration, *(scheme.calibration.rides or 0 for scheme in schemes)])
   # The highest labels show the reach of a regression; of classes none is the highest.
   highest = (

@@ -23,7 +23,7 @@ from configs.task import Task
 from models.lite.interpreter import LiteRunner
 from models.release import check_golden, verify
 from models.serving import kernels, read_weights
-from models.tasks.building import builder
+from models.tasks.building import ModelError, builder
 from models.tasks.examples import TaskInputs
 from models.tasks.run_fn import run_fn
 from models.tasks.variants import task_variants
@@ -92,7 +92,7 @@ def trained(folder, files, graph):
 @pytest.fixture(scope='module')
 def written(folder, files, graph, trained):
   variants = task_variants(
-    TASK, TRAINING, graph, [files['train', 'model']], [files['eval', 'raw']], SCHEMES, 500, 200
+    TASK, TRAINING, graph, [files['train', 'model']], [files['eval', 'raw']], trained.values(), SCHEMES, 500, 200
   )  # fmt: skip
   return folder / 'files', rewrite_all(
     variants, RECIPES, SCHEMES, trained, str(folder / 'files'), str(folder / 'cache')
@@ -160,6 +160,12 @@ def test_the_gate_judges_by_accuracy_and_per_digit(written, judged, examples):
   record = report(judgement, variants, examples, settings)
   assert record.named('pqat.int8').accuracy == found.error
   assert record.named('pqat.int8').rmse is None
+
+
+def test_a_graph_that_one_component_lacks_is_told(trained, inputs):
+  inputs.check_models(trained.values())
+  with pytest.raises(ModelError, match='models take picture, and the examples here give image: give PruningTrainer'):
+    TaskInputs(TASK, builder(TASK, TRAINING.seed)(), None).check_models(trained.values())
 
 
 def test_a_limit_that_no_file_reaches_pushes_nothing(judged, examples):

@@ -104,6 +104,28 @@ def test_a_graph_that_cannot_be_in_front_of_a_file(model, tmp_path, preprocessin
 
 
 @pytest.mark.parametrize(
+  ('change', 'said'),
+  [
+    ({'slices': ('nib',)}, "task.slices: the examples have no column 'nib'; they have name, picture and writer"),
+    ({'group': 'hand'}, "task.group: the examples have no column 'hand'"),
+    (
+      {'build_fn': 'tests.models.tasks.user_models.pixels'},
+      r"makes 'image' of shape \[64\], and the model takes \[16\]",
+    ),
+  ],
+)
+def test_a_task_that_a_graph_does_not_fit(graph, change, said):
+  task = TASK.model_copy(update=change)
+  with pytest.raises(ModelError, match=said):
+    TaskInputs(task, builder(task, 0)(), graph)
+
+
+def test_a_slice_of_no_column_is_refused_before_it_is_trained(model, plain):
+  with pytest.raises(ModelError, match="have no column 'nib'"):
+    TaskInputs(TASK.model_copy(update={'slices': ('nib',)}), model, None).read([plain], 'train')
+
+
+@pytest.mark.parametrize(
   ('columns', 'said'),
   [
     ({'digit': [1, 2]}, r"do not hold what the model takes \('image' float32 \[64\].*Feature: image"),

@@ -61,6 +61,17 @@ def two_outputs():
   return keras.Model(inputs, [L.Dense(10, activation='softmax')(inputs), L.Dense(1)(inputs)])
 
 
+def rounded_codes():
+  inputs = keras.Input([1], name='image')
+  return keras.Model(inputs, L.Dense(10, activation='softmax')(L.Flatten()(L.Embedding(9, 4, name='table')(inputs))))
+
+
+def pixels():
+  """Takes other shapes than `picture_net`."""
+  inputs = keras.Input([16], name='image')
+  return keras.Model(inputs, L.Dense(10, activation='softmax')(inputs))
+
+
 def without_kernel():
   inputs = keras.Input([10], name='image')
   return keras.Model(inputs, L.Softmax()(inputs))
