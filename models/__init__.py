@@ -2,6 +2,7 @@
 
 __all__ = [
   'charts',
+  'compiled_steps',
   'compression',
   'error_intervals',
   'fare_model',

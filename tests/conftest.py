@@ -29,6 +29,7 @@ LANES = (
   'tests/components/test_quantization_rewriter.py',
   'tests/components/test_reading.py',
   'tests/configs/test_scheme_checks.py',
+  'tests/examples/test_digits.py',
   'tests/integration/test_wheel.py',
   'tests/integration/test_whole_run.py',
   'tests/models/compression/',

@@ -83,7 +83,8 @@ def test_the_report_has_a_picture_of_each_component(artifacts):
 def test_the_pushed_file_reads_digits_where_nothing_of_this_is(output, record):
   from examples.digits.__main__ import on_a_device
 
-  assert record.chosen == 'pqat_80.int8', record.reason
+  # Which recipe loses least hangs on the lane's arithmetic.
+  assert record.chosen in ('dense.int8', 'pqat_80.int8'), record.reason
   [version] = (output / 'serving').iterdir()
   accuracy = verify(version).metrics.accuracy.value
   assert on_a_device(version / 'model.tflite', output) == pytest.approx(accuracy)
