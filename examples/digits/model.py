@@ -39,5 +39,5 @@ def mobile() -> keras.Model:
 
 def _convolved(found: keras.KerasTensor, layer: keras.layers.Layer) -> keras.KerasTensor:
   """A convolution, its normalization, and ReLU6."""
-  found = layers.BatchNormalization(name=f'{layer.name}_normal')(layer(found))
+  found = layers.BatchNormalization(momentum=0.9, name=f'{layer.name}_normal')(layer(found))
   return layers.ReLU(6.0, name=f'{layer.name}_relu')(found)
