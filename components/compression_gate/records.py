@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from components.quantization_rewriter.records import ConvertedVariant
 from configs.compression import Budget, Objective
 from configs.records import WHOLE, Figure, Record, RecordPart, known_keys
 from configs.serving import Shadow
+from configs.task import MetricName
 from models.release import Latency, TaskFigures
 
 REPORT_FILE = 'compression.json'
@@ -170,3 +172,26 @@ class CompressionRecord(Record):
   def recipes(self) -> tuple[str, ...]:
     """The recipes that occur, in order; a recipe's place is the number of its colour."""
     return tuple(dict.fromkeys(variant.recipe for variant in self.variants))
+
+
+class BudgetVerdict(str, enum.Enum):
+  """What came of a variant. One that is held keeps the budget, but not the limits of `serving.shadow`."""
+
+  KEPT = 'kept'
+  MISSED = 'missed'
+  HELD = 'held'
+  NOT_MADE = 'not made'
+
+  @property
+  def keeps_budget(self) -> bool:
+    """Whether it is within the budget."""
+    return self in (BudgetVerdict.KEPT, BudgetVerdict.HELD)
+
+
+def verdict(variant: JudgedVariant, shadow: ShadowRecord | None) -> BudgetVerdict:
+  """What came of a variant, in a run that compared one with what serves, or none."""
+  if variant.bytes is None or all(getattr(variant, metric.value) is None for metric in MetricName):
+    return BudgetVerdict.NOT_MADE
+  if shadow is not None and shadow.held and shadow.variant == variant.name:
+    return BudgetVerdict.HELD
+  return BudgetVerdict.KEPT if variant.within_budget else BudgetVerdict.MISSED

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from components.compression_gate.records import JudgedVariant
+from components.compression_gate.records import BudgetVerdict, verdict
 from components.ride_example_gen.listing import passed_over_sentence
 from configs.base import joined
 from configs.notify import Event
@@ -243,6 +243,14 @@ def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> T
   return table
 
 
+_VERDICTS = {
+  BudgetVerdict.KEPT: 'kept',
+  BudgetVerdict.MISSED: '[yellow]missed[/]',
+  BudgetVerdict.HELD: '[yellow]held by shadow[/]',
+  BudgetVerdict.NOT_MADE: '[yellow]lost[/]',
+}
+
+
 def _variants_table(summary: Summary, currency: str) -> Table:
   """One line per lite file, as the files themselves measured."""
   figures = (f'RMSE ({currency})', 'to float32 [95 %]', 'worst slice', 'bytes', 'gzip', 'µs/call', 'zero')
@@ -262,19 +270,9 @@ def _variants_table(summary: Summary, currency: str) -> Table:
       f'{variant.gzip_bytes:,}',
       f'{latency.p50:.1f}' if latency else '',
       f'{variant.sparsity:.0%}',
-      '[bold green]chosen[/]'
-      if chosen
-      else 'kept'
-      if variant.within_budget
-      else f'[yellow]{_fault(summary, variant)}[/]',
+      '[bold green]chosen[/]' if chosen else _VERDICTS[verdict(variant, summary.shadow)],
     )
   return table
-
-
-def _fault(summary: Summary, variant: JudgedVariant) -> str:
-  """What keeps a variant from being pushed: a limit of the budget, or the comparison with what serves."""
-  shadow = summary.shadow
-  return 'held by shadow' if shadow and shadow.held and shadow.variant == variant.name else 'missed'
 
 
 def _lost(summary: Summary) -> dict[str, list[str]]:

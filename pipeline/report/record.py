@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import enum
 import json
 import math
 import os
@@ -15,7 +14,7 @@ from typing import Any
 import yaml
 from tensorflow_metadata.proto.v0 import statistics_pb2
 
-from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant, ShadowRecord
+from components.compression_gate.records import REPORT_FILE, CompressionRecord, JudgedVariant
 from components.quantization_rewriter.records import VARIANTS_FILE, VariantsRecord
 from components.ride_validator.findings import columns
 from configs import loading
@@ -105,29 +104,6 @@ _OWN_KEYS = {
   ('RideExampleGen', 'quarantine'): 'quarantine',
 }
 """Artifacts that the summary names by keys of their own, also where it has no list of all."""
-
-
-class BudgetVerdict(str, enum.Enum):
-  """What came of a variant. One that is held keeps the budget, but not the limits of `serving.shadow`."""
-
-  KEPT = 'kept'
-  MISSED = 'missed'
-  HELD = 'held'
-  NOT_MADE = 'not made'
-
-  @property
-  def keeps_budget(self) -> bool:
-    """Whether it is within the budget."""
-    return self in (BudgetVerdict.KEPT, BudgetVerdict.HELD)
-
-
-def verdict(variant: JudgedVariant, shadow: ShadowRecord | None) -> BudgetVerdict:
-  """What came of a variant, in a run that compared one with what serves, or none."""
-  if variant.bytes is None or all(getattr(variant, metric.value) is None for metric in MetricName):
-    return BudgetVerdict.NOT_MADE
-  if shadow is not None and shadow.held and shadow.variant == variant.name:
-    return BudgetVerdict.HELD
-  return BudgetVerdict.KEPT if variant.within_budget else BudgetVerdict.MISSED
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,18 +6,14 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from components.compression_gate.records import CompressionRecord, JudgedVariant, ShadowRecord
+from components.compression_gate.records import BudgetVerdict, CompressionRecord, JudgedVariant, ShadowRecord, verdict
 from configs.base import joined
 from configs.compression import Budget, JudgedOn, Objective
 from configs.records import Estimate
 from pipeline.report.charts import swatch
 from pipeline.report.frontier import Limits, Point, draw_frontier
 from pipeline.report.judged import Judged
-from pipeline.report.record import (
-  BudgetVerdict,
-  RunRecord,
-  verdict,
-)
+from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
   Cell,
   Heading,
