@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import default_8bit_quantize_configs
 
 from configs.model import Training
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
@@ -284,3 +285,24 @@ def test_what_is_looked_up_in_a_table_is_not_rounded():
   np.testing.assert_allclose(found, expected, atol=0.1)
   assert expected.std() > 0.3 and {*aware.ranges} > {'input_width', 'input_height', 'table', 'end'}
   assert aware.ranges['input_height'] == (-1, 0) and aware.ranges['input_width'][1] > 2.5
+
+
+class BentQuantizeConfig(default_8bit_quantize_configs.Default8BitOutputQuantizeConfig):
+  """A user's: what comes out of the layer is rounded, and nothing in it."""
+
+
+def test_a_custom_layer_is_quantized_by_the_users_own_config():
+  """Oracle: the ranges are those of what the layer gives."""
+  made, picture = keras.layers, keras.Input([SIZE], name='picture')
+  bent = made.PReLU(name='bent', alpha_initializer=keras.initializers.Constant(0.5))
+  plain = keras.Model({'picture': picture}, made.Dense(1, name='height')(bent(made.Dense(4, name='dense')(picture))))
+  path = f'{BentQuantizeConfig.__module__}.{BentQuantizeConfig.__qualname__}'
+  aware = WholeModel(plain, Quantization(quantize_configs={'bent': path}), {})
+  rows = Pictures({'picture': np.random.default_rng(0).normal(0, 1, [64, SIZE]).astype(np.float32)},
+                  np.zeros(64, np.float32), np.arange(64))  # fmt: skip
+  aware.calibrate(rows)
+  given = keras.Model(plain.inputs, plain.get_layer('bent').output)(rows.tensors[0]).numpy()
+  assert aware.ranges['bent'] == pytest.approx((given.min(), given.max()), rel=0.05)
+  found, expected = (model(rows.tensors[0]).numpy() for model in (aware.model, plain))
+  np.testing.assert_allclose(found, expected, atol=0.1)
+  assert not np.array_equal(found, expected)
