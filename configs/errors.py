@@ -13,6 +13,7 @@
     │   ├── RecordError           a JSON file of a run that is broken or newer
     │   ├── ManifestError         a version that is not what was pushed
     │   ├── LiteFileError         a lite file, or rides for one
+    │   ├── ModelError            a user's own model
     │   ├── RequestError          what a client asks of the server
     │   ├── RestoreError          a version to put back
     │   ├── ScheduleError         a schedule
@@ -26,6 +27,7 @@
         ├── AlteredModelError     a model that is not what was judged
         ├── AnomaliesError        rides that are not what the schema expects
         ├── ReductionError        rides that don't allow a reduction
+        ├── MetricError           predictions that a metric is not defined for
         ├── DivergedError         a training
         ├── NoEffectError         an exported model that is not what its recipe promises
         ├── ConversionError       a model that can't be converted

@@ -210,8 +210,8 @@ class JudgedRides:
 
   @functools.cached_property
   def examples(self) -> EvalRides:
-    files = split_files(self._examples, 'eval')
-    return read_eval_rides(files, self._dataset, self._evaluation.slices, self._evaluation.judged_rides)
+    files, evaluation = split_files(self._examples, 'eval'), self._evaluation
+    return read_eval_rides(files, self._dataset, evaluation.slices, evaluation.judged_rides)
 
   def thresholds(self, trained: str) -> Thresholds:
     return thresholds(self._evaluation, self._dataset, trained)

@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from components.quantization_rewriter import component
+from components.quantization_rewriter import component, implementations
 from components.quantization_rewriter.records import ConvertedVariant, FeaturesFile, VariantsRecord
 from components.ride_example_gen import executor
 from components.ride_example_gen import files as fingerprints
@@ -19,7 +19,7 @@ from configs.recipe import Recipe
 from configs.split import Split, SplitMethod
 from configs.study import StudyBlock
 from pipeline.study import fare_models
-from pipeline.study.folds import StudyVariant, Task
+from pipeline.study.folds import StudyTask, StudyVariant
 from pipeline.study.folds import digest as digest_of_rides
 from pipeline.study.records import RideLatency
 from pipeline.study.results import Origin, digest_of
@@ -98,14 +98,14 @@ def test_a_split_is_kept_by_what_its_method_looks_at(method, changes, same):
 
 CONFIG = loading.load('nyc')
 FOLD = types.SimpleNamespace(seed=0, number=0)
-TASK = Task(StudyBlock.REFERENCES, 'name', (StudyVariant('a', 'a'),), lambda fold: {}, about='about')
+TASK = StudyTask(StudyBlock.REFERENCES, 'name', (StudyVariant('a', 'a'),), lambda fold: {}, about='about')
 
 
 def _origin(*overrides: str, rides: str = 'rides', code: str = 'code') -> Origin:
   return Origin(loading.load('nyc', list(overrides)), rides, code)
 
 
-def _task(**changes) -> Task:
+def _task(**changes) -> StudyTask:
   values = {
     'block': TASK.block,
     'name': TASK.name,
@@ -113,7 +113,7 @@ def _task(**changes) -> Task:
     'measure': TASK.measure,
     'about': TASK.about,
   }
-  return Task(**values | changes)
+  return StudyTask(**values | changes)
 
 
 @pytest.mark.parametrize(
@@ -274,8 +274,8 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
     return VariantsRecord(variants=(), features=FeaturesFile(bytes=0))
 
   monkeypatch.setattr(component, 'rewrite_all', rewrite_all)
-  monkeypatch.setattr(component, 'ride_variants', lambda *_: None)
-  monkeypatch.setattr(component, 'split_files', lambda *_: [])
+  monkeypatch.setattr(implementations, 'ride_variants', lambda *_: None)
+  monkeypatch.setattr(implementations, 'split_files', lambda *_: [])
   from tfx.types import standard_artifacts
 
   def artifact(kind):

@@ -26,6 +26,7 @@ from configs.compression import Budget, Compression, JudgedOn, Measurement, Obje
 from configs.errors import FailedError
 from configs.records import Estimate
 from configs.task import MetricName, Task, TaskKind
+from models.lite.converter import Converter, configured, convert
 from models.lite.interpreter import AnyFile, LiteRunner
 from models.protocols import Terms
 from models.release import verify
@@ -277,7 +278,7 @@ def _file(shift, saved_model=None):
   signatures = {'serving_default': function.get_concrete_function()}
   if saved_model is not None:
     tf.saved_model.save(module, str(saved_model), signatures=signatures)
-  return tf.lite.TFLiteConverter.from_concrete_functions([*signatures.values()], module).convert()
+  return convert(configured(Converter.from_concrete_functions([*signatures.values()], module)))
 
 
 SHIFTS = {'dense.float32': 0.0, 'near.int8': 0.02, 'far.int8': 0.5}
@@ -411,7 +412,7 @@ def _converted(function, *shape):
   """A file of a function of `x`."""
   module = tf.Module()
   module.function = tf.function(function, input_signature=[tf.TensorSpec([None, *shape], tf.float32, name='x')])
-  return tf.lite.TFLiteConverter.from_concrete_functions([module.function.get_concrete_function()], module).convert()
+  return convert(configured(Converter.from_concrete_functions([module.function.get_concrete_function()], module)))
 
 
 def _three_classes(bias):

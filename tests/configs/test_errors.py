@@ -19,9 +19,10 @@ _DRAWN = re.compile(r'^ {4}(?P<branches>[│├└─ ]*)(?P<name>\w+Error)(?: |
 _ALSO = {
   'ProblemsError': 'ValueError',
   'ConversionError': 'ValueError',
+  'MetricError': 'ValueError',
   'ValidationError': 'ValueError',
 }
-"""Errors with a second parent: pydantic and the rewriter of lite files take ValueError alone."""
+"""Errors with a second parent: pydantic, the rewriter of lite files and callers of a metric take ValueError."""
 
 
 def _drawn() -> dict[str, str]:

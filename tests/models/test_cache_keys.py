@@ -17,7 +17,7 @@ import tensorflow as tf
 from configs import loading
 from configs.compression import Scheme
 from configs.recipe import Pruning, Quantization, Recipe
-from models import run_fn, serving
+from models import serving, trainer_run
 from models.compression import compressor, proof
 from models.compression.compressor import Compressor, _stages
 from models.fare_model import builder
@@ -200,7 +200,7 @@ def _arguments(**changes):
   ],
 )
 def test_a_killed_training_is_taken_up_by(changes, same):
-  assert (run_fn._digest(_arguments(**changes)) == run_fn._digest(_arguments())) is same
+  assert (trainer_run._digest(_arguments(**changes)) == trainer_run._digest(_arguments())) is same
 
 
 def _base_digest(monkeypatch, weights) -> str:

@@ -57,8 +57,8 @@ def test_a_run_killed_in_every_training_ends_with_the_same_bits(compressor, base
   wanted, killed = compressor.apply(PCQAT), {}
 
   class KilledOnce(TrainingRun):
-    def __init__(self, *arguments, probes=types.MappingProxyType({})):
-      super().__init__(*arguments, probes={**probes, 'kill': self.kill})
+    def __init__(self, *arguments, probes=types.MappingProxyType({}), **others):
+      super().__init__(*arguments, probes={**probes, 'kill': self.kill}, **others)
 
     def run(self, checkpoint, *options):
       self.directory = checkpoint.directory
