@@ -12,9 +12,10 @@ from tfx.types import artifact_utils, standard_artifacts, standard_component_spe
 
 from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate.choice import Choice, Limit, Thresholds
-from components.compression_gate.component import RECIPE_PREFIX, CompressionGateExecutor
+from components.compression_gate.component import CompressionGateExecutor
 from components.compression_gate.records import CompressionRecord, FareDifferences, ShadowRecord, SliceDifferences
 from components.compression_gate.shadow import held, remark, shadow_misses
+from components.pruning_trainer.keys import RECIPE_PREFIX
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import LABEL
 from configs.serving import Shadow
