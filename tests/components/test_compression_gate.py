@@ -21,13 +21,14 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import artifact_utils, standard_artifacts, standard_component_specs
 
 from components.artifacts import CompressionReport, LiteVariants
-from components.compression_gate import component, pushed_version
+from components.compression_gate import pushed_version
 from components.compression_gate.choice import fetch_variants
 from components.compression_gate.component import CompressionGate, CompressionGateExecutor
 from components.compression_gate.gate import judge
 from components.compression_gate.measuring import Bench, _latency, measure
 from components.compression_gate.pushed_version import spread_elsewhere
 from components.compression_gate.rides import RideVersion, read_eval_rides
+from components.pruning_trainer.keys import RECIPE_PREFIX
 from components.pusher.component import AtomicPusherExecutor
 from configs.compression import Budget, Compression, Measurement
 from configs.dataset import COORDINATES, EPOCH, LABEL, TIME
@@ -304,7 +305,7 @@ def execute(folder, made, files, settings, lost=None, evaluation=None, **served)
     {
       'variants': [variants],
       'examples': [examples],
-      f'{component.RECIPE_PREFIX}dense': [model],
+      f'{RECIPE_PREFIX}dense': [model],
       'trained': [model],
       **served,
     },
