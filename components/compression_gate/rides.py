@@ -12,12 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 
 from components.compression_gate.choice import Thresholds
 from components.compression_gate.shadow import Newest
+from components.compression_gate.warm_up import write_requests
 from components.fare_evaluator.slices import slice_name
-from components.ride_example_gen.encoding import encode_examples, frame
+from components.ride_example_gen.encoding import encode_examples
 from components.rmse_limit import rmse_limit
 from components.specs import Artifacts, Properties, split_files
 from configs.compression import Compression
@@ -32,7 +32,7 @@ from models.labels import label_unit
 from models.lite.client import RideFile
 from models.lite.columns import describe_inputs
 from models.protocols import FileContract, Metric
-from models.release import TOLERANCE, WARM_UP, write_golden
+from models.release import TOLERANCE, write_golden
 from models.rides import RawRides, raw_ride_batches, read_raw_rides
 from models.samples import RecordSample
 from models.serving import SERVING_DEFAULT, SERVING_RAW
@@ -187,15 +187,7 @@ class RideVersion:
     # One by one, as many are put in the order of their lengths.
     examples = [encode_examples(rides.slice(row, 1))[0] for row in range(rides.num_rows)]
     inputs = {SERVING_DEFAULT: {'examples': np.array(examples, object)}, SERVING_RAW: columns}
-    records = []
-    for signature, tensors in inputs.items():
-      log = prediction_log_pb2.PredictionLog()
-      request = log.predict_log.request
-      request.model_spec.name, request.model_spec.signature_name = self._dataset.name, signature
-      for name, tensor in tensors.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
-      records.append(log.SerializeToString())
-    (version_dir / WARM_UP).write_bytes(frame(records))
+    write_requests(version_dir, self._dataset.name, inputs)
 
 
 class JudgedRides:

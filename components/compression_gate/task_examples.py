@@ -10,12 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import prediction_log_pb2
 from tfx.types import artifact_utils
 
 from components.compression_gate.choice import Thresholds
 from components.compression_gate.task import task_budget, task_thresholds
-from components.ride_example_gen.encoding import frame
+from components.compression_gate.warm_up import write_requests
 from components.specs import Artifacts, Properties, saved_models, split_files
 from configs.compression import Compression
 from configs.evaluation import Evaluation
@@ -24,7 +23,7 @@ from configs.task import Task, TaskKind
 from models.lite.columns import InputColumn
 from models.lite.interpreter import AnyFile
 from models.protocols import FileContract, Metric
-from models.release import TOLERANCE, WARM_UP, write_golden_examples
+from models.release import TOLERANCE, write_golden_examples
 from models.samples import RecordSample
 from models.serving import SERVING_DEFAULT, SERVING_RAW
 from models.task_metrics import metric_of
@@ -134,15 +133,8 @@ class TaskVersion:
     """Writes `models.release.WARM_UP`: a request with these examples for each signature that predicts."""
     count = len(next(iter(columns.values())))
     examples = [_encoded({name: column[row] for name, column in columns.items()}) for row in range(count)]
-    records = []
-    for signature, tensors in ((SERVING_DEFAULT, {'examples': np.array(examples, object)}), (SERVING_RAW, columns)):
-      log = prediction_log_pb2.PredictionLog()
-      request = log.predict_log.request
-      request.model_spec.name, request.model_spec.signature_name = self._task.title, signature
-      for name, tensor in tensors.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
-      records.append(log.SerializeToString())
-    (version_dir / WARM_UP).write_bytes(frame(records))
+    requests = {SERVING_DEFAULT: {'examples': np.array(examples, object)}, SERVING_RAW: columns}
+    write_requests(version_dir, self._task.title, requests)
 
 
 def _encoded(row: Mapping[str, np.ndarray]) -> bytes:
