@@ -35,6 +35,7 @@ from components.specs import (
   with_models,
 )
 from components.user_code import of_task
+from configs.base import joined
 from configs.compression import Compression
 from configs.dataset import Dataset
 from configs.errors import UserError
@@ -236,6 +237,11 @@ class CompressionGate(base_component.BaseComponent):
     else:
       if training is None:
         raise UserError('Give the training that the models of the task were made by, too.')
+      if unused := sorted({'rmse_ratio', 'worst_slice_ratio'} & compression.budget.model_fields_set):
+        raise UserError(
+          f'compression.budget: {joined(unused)} would have no effect: a task says by max_loss and worst_slice_loss '
+          'what a file may lose.'
+        )
       code_version = of_task(task, training, code_version, evaluation=evaluation, dataset=dataset, shadow=shadow)
       own = {'task': task.model_dump_json(), 'training': training.model_dump_json()}
     spec = with_models(CompressionGateSpec, 'INPUTS', map(recipe_key, models))(

@@ -116,6 +116,11 @@ class TaskInputs:
     """Raises `ModelError` for a model that was exported for other columns than these. Args: saved_models: folders."""
     for folder in saved_models:
       found = signature_inputs(folder, SERVING_RAW) if is_saved_model(folder) else sorted(self.examples)
+      if not found:
+        raise ModelError(
+          f"The model at {folder} has no signature '{SERVING_RAW}', which files are compared with: give models that "
+          'PruningTrainer made.'
+        )
       if found != sorted(self.examples):
         raise ModelError(
           f'The models take {joined(found)}, and the examples here give {joined(sorted(self.examples))}: give '
@@ -266,7 +271,7 @@ def _label_spec(files: Sequence[str], label: str) -> tf.io.FixedLenFeature:
   found = _spec_of(files, label)
   if found.dtype == tf.string:
     raise ModelError(f"The label '{label}' is text: make a number of it in preprocessing_fn, or before.")
-  return found
+  return tf.io.FixedLenFeature([1], found.dtype)  # Without a default: an example without a label is told.
 
 
 def _spec_of(files: Sequence[str], name: str) -> tf.io.FixedLenFeature:

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from components.compression_gate.choice import fetch_variants
+from components.compression_gate.component import CompressionGate
 from components.compression_gate.gate import judge
 from components.compression_gate.pushed_version import write_version
 from components.compression_gate.report import report
@@ -17,6 +18,7 @@ from components.compression_gate.task import task_budget, task_thresholds
 from components.compression_gate.task_examples import TaskVersion, read_eval_examples
 from components.quantization_rewriter.component import rewrite_all
 from configs.compression import Budget, Compression, Measurement, Precision, Scheme
+from configs.errors import UserError
 from configs.model import Training
 from configs.recipe import Pruning, Quantization, Recipe
 from configs.task import Task
@@ -166,6 +168,22 @@ def test_a_graph_that_one_component_lacks_is_told(trained, inputs):
   inputs.check_models(trained.values())
   with pytest.raises(ModelError, match='models take picture, and the examples here give image: give PruningTrainer'):
     TaskInputs(TASK, builder(TASK, TRAINING.seed)(), None).check_models(trained.values())
+
+
+def test_a_model_without_the_signature_of_files_is_told(inputs, tmp_path):
+  module = tf.Module()
+  function = tf.function(lambda x: {'y': x}).get_concrete_function(x=tf.TensorSpec([None], tf.float32))
+  tf.saved_model.save(module, str(tmp_path), signatures={'serving_default': function})
+  with pytest.raises(ModelError, match="has no signature 'serving_raw', which files are compared with"):
+    inputs.check_models([str(tmp_path)])
+
+
+def test_a_budget_that_a_task_takes_the_place_of_is_refused():
+  compression = Compression(schemes=SCHEMES, budget=Budget(rmse_ratio=1.05))
+  with pytest.raises(UserError, match='budget: rmse_ratio would have no effect: a task says by max_loss'):
+    CompressionGate(
+      variants=None, examples=None, models={}, trained=None, compression=compression, task=TASK, training=TRAINING
+    )
 
 
 def test_a_limit_that_no_file_reaches_pushes_nothing(judged, examples):

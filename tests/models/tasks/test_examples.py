@@ -146,6 +146,18 @@ def test_examples_that_do_not_fit(model, tmp_path, columns, said):
   assert '\n' not in str(error.value)
 
 
+def test_an_example_without_a_label_is_told_and_no_number_takes_its_place(model, tmp_path):
+  """Of a regression -1 would be a label like any other."""
+  task = Task(build_fn='tests.models.tasks.user_models.number', kind='regression', label='digit')
+  digits.write(tmp_path / 'first', {'image': np.zeros([1, 64]), 'digit': [3]})
+  digits.write(tmp_path / 'second', {'image': np.zeros([1, 64])})
+  files = [str(tmp_path / 'first'), str(tmp_path / 'second')]
+  inputs = TaskInputs(task, builder(task, 0)(), None)
+  for read in (inputs.read, inputs.read_raw):
+    with pytest.raises(ModelError, match=r'digit.*is required but could not be found'):
+      read(files, 'train')
+
+
 def test_no_example(model, tmp_path):
   file = digits.write(tmp_path / 'file', {'image': [], 'digit': []})
   task = TASK.model_copy(update={'group': None})
