@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -20,7 +21,14 @@ from models.compression.whole_model import final_model, input_key, whole_names
 from models.error_intervals import root_mean_square
 from models.keras_compat import keras
 from models.lite import quantizer_compat
-from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
+from models.lite.conversion import (
+  SavedParts,
+  assemble,
+  calibration_sample,
+  convert_features,
+  convert_model,
+  features_digest,
+)
 from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteRunner
@@ -49,6 +57,8 @@ class Variants:
     held_out: raw examples of the eval split, or a sample of them, for validation.
     keep_names: of the files' inner tensors.
     description: for the files' TFLite metadata; without one they have none.
+    kept: gives the bytes of the features by a digest of what they are made of; where it has none, it is to make them.
+    graph: digest of the Transform graph's files.
   """
 
   build: Build
@@ -58,6 +68,8 @@ class Variants:
   held_out: RawExamples
   keep_names: KeepNames = KeepNames.SHORT
   description: FileDescription | None = None
+  kept: Callable[[str, Callable[[], bytes]], bytes] = lambda digest, make: make()
+  graph: str = ''
   _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
   _saved: dict[str, SavedParts] = dataclasses.field(default_factory=dict, init=False)
   _predictions: dict[tuple[str, bool], np.ndarray] = dataclasses.field(default_factory=dict, init=False)
@@ -68,7 +80,8 @@ class Variants:
     plain = self.build()
     if self.transform is None and not any(isinstance(layer, layers.Clip) for layer in plain.layers):
       return None
-    return convert_features(self.transform, plain, self.raw)
+    digest = features_digest(plain, self.raw, self.graph, tf.__version__)
+    return self.kept(digest, lambda: convert_features(self.transform, plain, self.raw))
 
   @functools.cached_property
   def feature_bytes(self) -> int:
@@ -215,6 +228,17 @@ class Variants:
         trained = final_model(plain, recipe.quantization, ranges)
       self._models[saved_model] = plain, trained
     return self._models[saved_model]
+
+
+def graph_digest(folder: str) -> str:
+  """Digest of a folder's files: their paths and contents. Args: folder: a path or a URI."""
+  digest = hashlib.sha256()
+  files = [os.path.join(at, name) for at, _, names in tf.io.gfile.walk(folder) for name in names]
+  for file in sorted(files):
+    with tf.io.gfile.GFile(file, 'rb') as opened:
+      content = hashlib.sha256(opened.read()).hexdigest()
+    digest.update(f'{os.path.relpath(file, folder)}\0{content}\0'.encode())
+  return digest.hexdigest()
 
 
 def is_aware(scheme: Scheme, recipe: Recipe) -> bool:
