@@ -19,7 +19,7 @@ from models.compression import layers
 from models.compression.quantized_model import INPUT, quantized_names
 from models.compression.whole_model import final_model, input_key, whole_names
 from models.error_intervals import root_mean_square
-from models.keras_compat import keras
+from models.keras_compat import fresh_names, keras
 from models.lite import quantizer_compat
 from models.lite.conversion import (
   SavedParts,
@@ -77,7 +77,8 @@ class Variants:
   @functools.cached_property
   def features(self) -> bytes | None:
     """The part that all files have in common; `None` where a model stands alone."""
-    plain = self.build()
+    with fresh_names():
+      plain = self.build()
     if self.transform is None and not any(isinstance(layer, layers.Clip) for layer in plain.layers):
       return None
     digest = features_digest(plain, self.raw, self.graph, tf.__version__)
@@ -100,7 +101,8 @@ class Variants:
     model = self._model(recipe, saved_model)[aware]
     calibration = calibration_sample(self.training, scheme.calibration).inputs
     saved = self._saved.setdefault(saved_model, SavedParts())
-    converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
+    with fresh_names():  # They end in the file, whose bytes are the same whatever this process did before.
+      converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
     named = [] if layers.has_core(model) else list(layers.kernel_layers(self._model(recipe, saved_model)[0]))
     return assemble(self.features, converted, self.keep_names, self.description, named)
 
@@ -213,21 +215,24 @@ class Variants:
   def _model(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:
     """The plain model of a recipe, and what its training computed with."""
     if saved_model not in self._models:
-      plain = self.build()
-      start_from(plain, saved_model)
-      trained = plain
-      if recipe.quantization:
-        weights = serving.read_weights(saved_model)
-        ranges = serving.ranges(weights)
-        if layers.has_core(plain):
-          core = serving.input_range(weights)
-          ranges |= {INPUT: core} if core else {}
-        else:
-          inputs = serving.input_ranges(weights)
-          ranges |= {input_key(name, len(inputs)): found for name, found in inputs.items()}
-        trained = final_model(plain, recipe.quantization, ranges)
-      self._models[saved_model] = plain, trained
+      with fresh_names():
+        self._models[saved_model] = self._loaded(recipe, saved_model)
     return self._models[saved_model]
+
+  def _loaded(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:
+    plain = self.build()
+    start_from(plain, saved_model)
+    if recipe.quantization is None:
+      return plain, plain
+    weights = serving.read_weights(saved_model)
+    ranges = serving.ranges(weights)
+    if layers.has_core(plain):
+      core = serving.input_range(weights)
+      ranges |= {INPUT: core} if core else {}
+    else:
+      inputs = serving.input_ranges(weights)
+      ranges |= {input_key(name, len(inputs)): found for name, found in inputs.items()}
+    return plain, final_model(plain, recipe.quantization, ranges)
 
 
 def graph_digest(folder: str) -> str:

@@ -272,6 +272,18 @@ def test_a_changed_weight_converts_again(made, first, tmp_path):
   assert found['variants'][0]['sha256'] == _by_name(first[1])['pruned.float32']['sha256']
 
 
+def test_the_bytes_do_not_hang_on_what_the_process_did_before(made, first, tmp_path):
+  """Keras numbers layers through a whole process, and names of layers end in files."""
+  recipe = RECIPES[2]
+  for _ in range(3):
+    plain = _shaped(recipe)
+    quantized_model(plain, recipe.quantization, made._ranges(plain))
+  found = made.rewrite(tmp_path / 'later', [recipe], cache='later')
+  earlier = _by_name(first[1])
+  digests = {name: (one.get('sha256'), earlier[name].get('sha256')) for name, one in _by_name(found).items()}
+  assert all(now == before for now, before in digests.values()) and len(set(digests.values())) > 2
+
+
 def test_an_integer_only_file_has_its_integer_part_beside_it(made, tmp_path):
   """For microcontrollers; from the cache too, and not beside a file that is lost."""
   scheme = Scheme(name='whole_numbers', precision='int8', integer_only=True)
