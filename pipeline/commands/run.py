@@ -91,7 +91,7 @@ def _run_whole(session: Session, force: bool) -> int:
     return nothing_new(session, unchanged.end_early(last, output, unchanged.sentence(last)))
   look_at_rides(session)
 
-  def job(observer: StepObserver, rewriting: RewritingAhead) -> Summary:
+  def job(observer: StepObserver, rewriting: RewritingAhead | None = None) -> Summary:
     from pipeline.local import run as local_run
 
     notes = window.notes() if window else ()
@@ -333,7 +333,7 @@ def perform_window(
   """Runs a plan, see `recorded_run`; returns and raises as `perform` does, and `IngestionError` as `look_at_rides`."""
   look_at_rides(session)
 
-  def job(observer: StepObserver, rewriting: RewritingAhead) -> Summary:
+  def job(observer: StepObserver, rewriting: RewritingAhead | None = None) -> Summary:
     try:
       return recorded_run(
         session.config, plan, ledger, session.output, observer, now, verdicts, session.start, rewriting

@@ -385,7 +385,7 @@ def test_a_run_is_noted_before_and_after(days, output, monkeypatch):
   """In between the file says that it runs, so that a killed one is known."""
   seen = []
 
-  def run(config, source, out, observer, window, triggers, notes, start):
+  def run(config, source, out, observer, window, triggers, notes, start, rewriting):
     seen.append((Ledger.load(output.ledger).last.status, source.spans, window.new_rows, triggers, notes, start))
     artifacts = {'StatisticsGen': {'statistics': '/statistics/1'}}
     return Summary(
