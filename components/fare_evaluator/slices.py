@@ -6,11 +6,11 @@ import itertools
 import math
 import os
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
 
-from components.fare_evaluator.in_memory import Outcomes
 from components.fare_evaluator.records import EvaluatedSlice, EvaluationIntervals, SliceCode
 from configs.base import joined
 from configs.dataset import LABEL, Dataset, ExtraColumn
@@ -20,6 +20,9 @@ from models.error_intervals import error_intervals, rmse_without_worst
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 from transforms import names
 from transforms.slice_names import column_slice, window_slice
+
+if TYPE_CHECKING:
+  from components.fare_evaluator.in_memory import Outcomes
 
 
 def slice_name(feature: str, value: int, slices: Slices, dataset: Dataset) -> str:

@@ -88,6 +88,8 @@ import pipeline.dag, pipeline.local.run, pipeline.local.runner, pipeline.local.s
 import numpy as np
 from components.fare_evaluator import in_memory, slices
 from configs import loading
+from apache_beam.utils import interactive_utils
+assert not interactive_utils.is_in_ipython()  # Each of Beam's pipelines asks.
 config = loading.load('chicago')
 fares = np.array([5, 6, 7], np.float32)
 outcomes = in_memory.Outcomes(fares, fares + 1, np.arange(3), {'slice_airport': np.array([0, 1, 1], np.int16)})
