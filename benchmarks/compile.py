@@ -25,12 +25,12 @@ _SETTINGS = (
 _INSIDE = """
 import json, sys, time
 start = time.process_time()
-from pipeline import environment; environment.prepare()
+from pipeline.local import terminal; terminal.prepare()
 from configs import loading
 from pipeline.sources import data_source
 from pipeline.cloud.compiler import compile_pipeline
 from pipeline.cloud.lint import lint
-from pipeline.cloud.target import Target
+from pipeline.targets import Target
 config, seconds = loading.load(sys.argv[1], sys.argv[3:]), {'imports': time.process_time() - start}
 source, target = data_source(config.dataset.path), Target(sys.argv[2])
 for name in ('compile', 'compile again'):

@@ -1,11 +1,18 @@
 """Packages whose `__init__` runs when a name of theirs is asked for, and not when a module in them is imported.
 
-`tfx.components` and `kfp` import all that they have as soon as any module in them is imported: a step that needs one
-executor waits for keras_tuner and Keras 3, docker and kubernetes, a second of CPU and 2,000 modules in every process.
-In TFX 1.21 the first also gives TFMA names that it lacks; who needs them asks it for `Evaluator` by name.
+`tfx.components` and `kfp` import all that they have as soon as any module in them is imported: who needs one executor
+waits for keras_tuner and Keras 3, docker and kubernetes, a second of CPU and 2,000 modules in every process. In TFX
+1.21 the first also gives TFMA names that it lacks; who needs them asks it for `Evaluator` by name.
 
-TFX's own types import protos of TFMA, whose `__init__` takes Beam and another second. Its other modules import each
-other in circles, which hold in the order of its `__init__` alone; so that runs before the first of these.
+TFX's own types import protos of TFMA and, in TFX 1.16, of TFDV, whose `__init__` takes Beam and another second. Their
+other modules import each other in circles, which hold in the order of `__init__` alone; so that runs before the first
+of these.
+
+Others are imported by a framework that takes nothing of them in a process of this project:
+- tensorflow-model-optimization looks for a module of Keras 2 in Keras 3, which brings sklearn and matplotlib;
+- Beam's source and sink of BigQuery import its client, which brings widgets for notebooks and IPython;
+- TFDV imports two classes of IPython, whose `__init__` brings its terminal;
+- TFX's local launcher imports docker for steps in containers.
 """
 
 from __future__ import annotations
@@ -20,11 +27,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 PACKAGES: dict[str, tuple[str, ...] | None] = {
+  'IPython': None,
+  'docker': (),
+  'google.cloud.bigquery': (),
+  'keras': ('engine',),
   'kfp': None,
-  'tfx.components': None,
+  'tensorflow_data_validation': ('anomalies',),
   'tensorflow_model_analysis': ('constants', 'proto', 'sdk', 'version'),
+  'tfx.components': None,
 }
-"""What each step in the cloud imports a module of, and which of its modules leave `__init__` alone; None for all."""
+"""What is imported and seldom used, and which of its modules leave `__init__` alone; None for all."""
+
+_SHELL = ('IPython', 'get_ipython')
+"""What Beam asks before each pipeline for. While IPython waits, nobody can have begun a shell."""
 
 _OWN = ('__version__', '__all__')
 """Names with two underscores that an `__init__` gives; others are asked of any module by who looks through all."""
@@ -43,13 +58,13 @@ class _Finder(importlib.abc.MetaPathFinder):
     self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
   ) -> importlib.machinery.ModuleSpec | None:
     """The spec that Python itself finds, with a loader that waits; in a package that did not wait, none."""
-    package, _, module = name.partition('.')
     if name in PACKAGES:
       spec = importlib.machinery.PathFinder.find_spec(name, path, target)
       if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
         spec.loader = _LazyLoader(spec.loader.name, spec.loader.path)
       return spec
-    if package in PACKAGES and not _leaves_init(package, module):
+    package = next((one for one in PACKAGES if name.startswith(f'{one}.')), None)
+    if package and not _leaves_init(package, name[len(package) + 1 :]):
       waiting = vars(sys.modules[package]).get('__getattr__')
       if isinstance(waiting, _Waiting):
         waiting.run_init()
@@ -97,6 +112,8 @@ class _Waiting:
     missing = AttributeError(f'module {package!r} has no attribute {name!r}')
     if name.startswith('__') and name not in _OWN:
       raise missing
+    if (package, name) == _SHELL:
+      return lambda: None
     if _leaves_init(package, name) and importlib.util.find_spec(f'{package}.{name}'):
       return importlib.import_module(f'{package}.{name}')
     if not self.run_init():  # What `__init__` imports asks for what it does not have yet.

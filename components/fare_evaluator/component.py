@@ -6,10 +6,8 @@ import os
 
 from tensorflow_model_analysis.proto import config_pb2
 from tfx import types
-from tfx.components import Evaluator  # By its package, which in TFX 1.21 gives TFMA the names that Evaluator needs.
 from tfx.components.evaluator import constants
-from tfx.components.evaluator import executor as evaluator_executor
-from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
 from tfx.types import artifact_utils, channel, standard_component_specs
 from tfx.types import standard_component_specs as keys
 from tfx.utils import io_utils, json_utils, path_utils, proto_utils
@@ -36,8 +34,12 @@ class FareEvaluatorSpec(standard_component_specs.EvaluatorSpec):
   }
 
 
-class FareEvaluatorExecutor(evaluator_executor.Executor):
-  """TFX's Evaluator executor, or the same without Beam; also writes `slices.json` and `intervals.json`."""
+class FareEvaluatorExecutor(base_beam_executor.BaseBeamExecutor):
+  """TFX's Evaluator executor, or the same without Beam; also writes `slices.json` and `intervals.json`.
+
+  TFX's is taken where Beam is asked for, and not extended: it imports TFMA whole, Keras 3 and sklearn, at the price of
+  an evaluation in memory.
+  """
 
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Evaluates; raises `FailedError` where TFMA did not slice, or a relative threshold has nothing to go by."""
@@ -59,9 +61,16 @@ class FareEvaluatorExecutor(evaluator_executor.Executor):
       if not verdict.missing_thresholds:
         _bless(artifact_utils.get_single_instance(output_dict[keys.BLESSING_KEY]), model, verdict.validation_ok)
     else:
-      super().Do(input_dict, output_dict, exec_properties)
+      _tfx_executor()(self._context).Do(input_dict, output_dict, exec_properties)
     _write(evaluation.uri, SLICES_FILE, list_to_json(read_slices(evaluation.uri, cuts, slices, dataset)))
     _write(evaluation.uri, INTERVALS_FILE, intervals(outcomes, exec_properties['bootstrap']).to_json())
+
+
+def _tfx_executor() -> type[base_beam_executor.BaseBeamExecutor]:
+  """By the package, which in TFX 1.21 gives TFMA the names that this executor needs."""
+  from tfx.components import Evaluator
+
+  return Evaluator.EXECUTOR_SPEC.executor_class  # type: ignore[no-any-return]
 
 
 def _bless(blessing: types.Artifact, model: types.Artifact, valid: bool) -> None:
@@ -76,7 +85,7 @@ def _write(uri: str, name: str, text: str) -> None:
   io_utils.write_string_file(os.path.join(uri, name), text)
 
 
-class FareEvaluator(Evaluator):
+class FareEvaluator(base_beam_component.BaseBeamComponent):
   """Evaluates a fare model by TFMA, by slice; a split that fits into memory without Beam, with the same files.
 
   Outputs as TFX's Evaluator: `evaluation`, which holds `intervals.json` and `slices.json` beside the files of TFMA, and
@@ -133,5 +142,4 @@ class FareEvaluator(Evaluator):
       code_version=code_version,
       in_memory_rides=in_memory_rides,
     )
-    # The parent's constructor builds its own spec, without the further parameters.
-    base_beam_component.BaseBeamComponent.__init__(self, spec=spec)
+    super().__init__(spec=spec)

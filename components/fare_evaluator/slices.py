@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import tensorflow_model_analysis as tfma
-from tensorflow_model_analysis.proto import config_pb2
+import tensorflow as tf
+from tensorflow_model_analysis.proto import config_pb2, metrics_for_slice_pb2
 
-from components.fare_evaluator.in_memory import Outcomes
 from components.fare_evaluator.records import EvaluatedSlice, EvaluationIntervals, SliceCode
 from configs.base import joined
 from configs.dataset import LABEL, Dataset, ExtraColumn
@@ -19,6 +20,9 @@ from models.error_intervals import error_intervals, rmse_without_worst
 from models.serving import SERVING_DEFAULT, TRANSFORM_FEATURES
 from transforms import names
 from transforms.slice_names import column_slice, window_slice
+
+if TYPE_CHECKING:
+  from components.fare_evaluator.in_memory import Outcomes
 
 
 def slice_name(feature: str, value: int, slices: Slices, dataset: Dataset) -> str:
@@ -72,14 +76,13 @@ def read_slices(
     FailedError: a key yields no slice, or its slices hold more or fewer rides than the eval split. Without this check a
       key that TFMA did not find would pass unseen, and the model would be blessed.
   """
-  found = tfma.load_eval_result(evaluation_uri)
   rows = [
     EvaluatedSlice(
-      name=joined(slice_name(feature, int(value), slices, dataset) for feature, value in key) or 'all',
-      slice=tuple(SliceCode(feature=feature, value=int(value)) for feature, value in key),
-      **{name: value.get('doubleValue') for name, value in metrics[''][''].items()},
+      name=joined(slice_name(part.column, part.int64_value, slices, dataset) for part in key) or 'all',
+      slice=tuple(SliceCode(feature=part.column, value=part.int64_value) for part in key),
+      **metrics,
     )
-    for key, metrics in found.slicing_metrics
+    for key, metrics in _read_metrics(evaluation_uri)
   ]
   rows.sort(key=lambda row: [(part.feature, part.value) for part in row.slice])
   if not rows or rows[0].slice:
@@ -93,6 +96,17 @@ def read_slices(
         'by it. The transform_features signature must yield it as int64 [batch].'
       )
   return tuple(rows)
+
+
+def _read_metrics(
+  evaluation_uri: str,
+) -> Iterator[tuple[Sequence[metrics_for_slice_pb2.SingleSliceKey], dict[str, float]]]:
+  """What `tfma.load_eval_result` has of one model, without TFMA whole."""
+  for path in tf.io.gfile.glob(os.path.join(evaluation_uri, 'metrics*.tfrecord')):
+    for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+      found = metrics_for_slice_pb2.MetricsForSlice.FromString(record)
+      values = {metric.key.name: metric.value.double_value.value for metric in found.metric_keys_and_values}
+      yield found.slice_key.single_slice_keys, values
 
 
 RMSE = 'root_mean_squared_error'

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from tensorflow.lite.python import schema_py_generated as schema
 
 from models.lite.flatbuffer import described, kind_of, runtime_version, type_name
@@ -360,6 +359,10 @@ def _paired(kernels: Mapping[str, np.ndarray], stored: Mapping[int, np.ndarray |
   values = [value for value in stored.values() if value is not None]
   if len(values) < len(places):
     return dict(zip(names, places[-len(names) :], strict=False))
+  if len(names) == len(places) == 1:  # As mostly; SciPy's optimizers take half a second to import.
+    return {names[0]: places[0]}
+  from scipy.optimize import linear_sum_assignment
+
   # Of equal ones the order decides.
   apart = 1e-6 * np.abs(np.arange(len(names))[:, np.newaxis] - np.arange(len(places)))
   likeness = np.array([[_likeness(kernel, value) for value in values] for kernel in kernels.values()])

@@ -19,6 +19,13 @@ COMMAND = ('python', '-m', 'pipeline.cloud.step')
 """What a container runs; the arguments are those of TFX's entry."""
 
 
+_EVALUATORS = (
+  ('tfx.components.evaluator.executor', 'Executor'),
+  ('components.fare_evaluator.component', 'FareEvaluatorExecutor'),
+)
+"""Whose blessings name models by the ids of this process."""
+
+
 def run(executor_class_path: str, invocation: str, inputs_spec: str | None, beam_args: list[str]) -> None:
   """Runs an executor, and writes what came of it where the invocation says.
 
@@ -75,9 +82,9 @@ def run(executor_class_path: str, invocation: str, inputs_spec: str | None, beam
   logging.info('Starting executor')
   executor.Do(inputs, outputs, properties)
   outputs_utils.tag_output_artifacts_with_version(outputs)
-  evaluator = _imported('tfx.components.evaluator.executor', 'Executor')
+  evaluators = tuple(filter(None, (_imported(*name) for name in _EVALUATORS)))
   blessing = outputs.get(standard_component_specs.BLESSING_KEY)
-  if evaluator and issubclass(executor_class, evaluator) and blessing:
+  if issubclass(executor_class, evaluators) and blessing:
     # The ids of models in it become names, which is what Vertex has.
     entry_utils.refactor_model_blessing(artifact_utils.get_single_instance(blessing), names)
   written = pipeline_spec_pb2.ExecutorOutput()

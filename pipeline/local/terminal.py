@@ -26,6 +26,7 @@ from configs.compression import SCHEMES
 from configs.presets import RECIPES, PresetFolder
 from configs.run import RunConfig
 from configs.texts import visible
+from pipeline import lazy_packages
 from pipeline.local.steps import Step, StepState, is_look_up
 
 _MARKS = {
@@ -336,3 +337,4 @@ def prepare() -> None:
   # tensorflow-model-optimization and TFMA must see Keras 2 where TensorFlow would take Keras 3.
   os.environ.setdefault('TF_USE_LEGACY_KERAS', '1')
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '1')
+  lazy_packages.install()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf import json_format
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.fare_evaluator import in_memory, slices
+from configs import loading
 from configs.dataset import LABEL, TIME
 from models.error_intervals import error_intervals
 from models.serving import SERVING_DEFAULT
@@ -102,3 +106,87 @@ def test_a_split_without_rides_and_a_model_without_numbers_are_refused(saved_mod
     _intervals(saved_model, [_examples(tmp_path, 'a', [], [])])
   with pytest.raises(ValueError, match='predicts no number for 1 of 2 rides'):
     _intervals(saved_model, [_examples(tmp_path, 'b', [980, 990], [1.0, 1.0])])
+
+
+FARES = np.array([4, 8, 6, 10, 5, 7], np.float32)
+"""Of rides that are predicted a dollar too high, and two dollars at the airport: an RMSE of 1.58, 1 and 2."""
+
+
+def _outcomes(fares: np.ndarray) -> in_memory.Outcomes:
+  airport = np.array([0, 1, 0, 1, 0, 1], np.int16)
+  return in_memory.Outcomes(fares, fares + 1 + airport, np.arange(6), {names.SLICE_AIRPORT: airport})
+
+
+def _config(max_rmse: float | None, *judged: str) -> config_pb2.EvalConfig:
+  """Of `eval_config`; what is judged is all rides, or a feature's slices."""
+  config = slices.eval_config(max_rmse, [names.SLICE_AIRPORT])
+  if judged:
+    [threshold] = config.metrics_specs[0].metrics[0].per_slice_thresholds
+    threshold.slicing_specs[0].feature_keys[:] = judged
+  return config
+
+
+@pytest.mark.parametrize(
+  ('config', 'fares', 'blessed', 'missing', 'broken'),
+  [
+    pytest.param(_config(2), FARES, True, 0, 0, id='threshold_kept'),
+    pytest.param(_config(1.5), FARES, False, 0, 1, id='threshold_broken'),
+    pytest.param(_config(1.5, names.SLICE_AIRPORT), FARES, False, 0, 1, id='threshold_broken_by_a_slice'),
+    pytest.param(_config(2, names.SLICE_AIRPORT), FARES, True, 0, 0, id='threshold_kept_by_slices'),
+    pytest.param(_config(2, names.SLICE_TIME_BAND), FARES, False, 1, 0, id='missing_slice'),
+    pytest.param(_config(2), 0 * FARES, True, 0, 0, id='calibration_is_no_number'),
+    pytest.param(_config(None), FARES, False, 0, 0, id='no_threshold'),
+  ],
+)
+def test_the_files_in_memory_are_those_of_tfma(tmp_path, config, fares, blessed, missing, broken):
+  """Oracle: TFMA's own conversions, validation and defaults, on the same figures; to the byte."""
+  verdict = in_memory.evaluate(_outcomes(fares), config, 'model', str(tmp_path))
+  assert (verdict.validation_ok, len(verdict.missing_slices)) == (blessed, missing)
+  assert len(verdict.metric_validations_per_slice) == broken
+  expected, completed = _by_tfma(_outcomes(fares), config)
+  for name, records in expected.items():
+    [file] = tmp_path.glob(f'{name}*.tfrecord')
+    assert [*tf.data.TFRecordDataset(str(file)).as_numpy_iterator()] == records, name
+  run = json.loads((tmp_path / 'eval_config.json').read_text())
+  assert run['evalConfig'] == json_format.MessageToDict(completed)
+
+
+def _by_tfma(outcomes: in_memory.Outcomes, config: config_pb2.EvalConfig):
+  """The records by file, and the config with TFMA's defaults."""
+  import tensorflow_model_analysis as tfma
+  from tfx.components import Evaluator  # noqa: F401, gives TFMA the names that it lacks.
+
+  writer = tfma.writers.metrics_plots_and_validations_writer
+  config = tfma.utils.update_eval_config_with_defaults(config, has_baseline=False, rubber_stamp=True)
+  rows = [
+    (key, {tfma.metrics.MetricKey(name=name, example_weighted=False): value for name, value in metrics.items()})
+    for key, metrics in in_memory._slices(outcomes, config)
+  ]
+  combine = writer.CombineValidations(config)
+  accumulated = combine.create_accumulator()
+  for row in rows:
+    accumulated = combine.add_input(accumulated, tfma.evaluators.metrics_validator.validate_metrics(row, config))
+  protos = {
+    'metrics': [writer.convert_slice_metrics_to_proto(row, None) for row in rows],
+    'plots': [writer.convert_slice_plots_to_proto((key, {}), None) for key, _ in rows],
+    'attributions': [writer.convert_slice_attributions_to_proto((key, {})) for key, _ in rows],
+    'validations': [combine.extract_output(accumulated)],
+  }
+  return {name: [one.SerializeToString(deterministic=True) for one in made] for name, made in protos.items()}, config
+
+
+def test_an_evaluation_is_read_as_tfma_reads_it(tmp_path):
+  """Oracle: `tfma.load_eval_result`; a calibration that is no number, too."""
+  import tensorflow_model_analysis as tfma
+  from tfx.components import Evaluator  # noqa: F401, gives TFMA the names that it lacks.
+
+  in_memory.evaluate(_outcomes(0 * FARES), _config(2), 'model', str(tmp_path))
+  config = loading.load('chicago')
+  rows = slices.read_slices(str(tmp_path), [names.SLICE_AIRPORT], config.evaluation.slices, config.dataset)
+  expected = {key: metrics[''][''] for key, metrics in tfma.load_eval_result(str(tmp_path)).slicing_metrics}
+  assert [row.name for row in rows] == ['all', 'no airport', 'airport ride']
+  for row in rows:
+    metrics = expected[tuple((part.feature, part.value) for part in row.slice)]
+    found = row.model_dump(exclude={'name', 'slice'})
+    assert found == pytest.approx({name: float(value['doubleValue']) for name, value in metrics.items()}, nan_ok=True)
+  assert np.isnan(rows[0].calibration)

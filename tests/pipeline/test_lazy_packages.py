@@ -16,10 +16,11 @@ from pipeline.cloud.step import COMMAND
 from tests.conftest import REPOSITORY
 
 SPARED = [
-  'docker', 'keras_tuner', 'kubernetes', 'kfp.dsl', 'tfx.components.tuner',
-  'nltk', 'tensorflow_model_analysis.api', 'tfx.components.evaluator.executor',
+  'docker.client', 'google.cloud.bigquery.client', 'IPython.core.interactiveshell', 'ipywidgets', 'keras.src',
+  'keras_tuner', 'kfp.dsl', 'kubernetes', 'matplotlib', 'nltk', 'sklearn', 'tensorflow_model_analysis.api',
+  'tensorflow_model_analysis.evaluators', 'tfx.components.evaluator.executor', 'tfx.components.tuner',
 ]  # fmt: skip
-"""What no step but the evaluator uses, and `tfx.components`, `kfp`, TFMA and TFX's entry import."""
+"""What nothing here uses, and `lazy_packages.PACKAGES` and TFX's entry import."""
 
 WITHOUT_BEAM = [
   'components.compression_gate.component.CompressionGateExecutor',
@@ -43,6 +44,7 @@ STEPS = [
   'components.bigquery_ride_gen.component.BigQueryRideGenExecutor',
   'components.compression_gate.component.CompressionGateExecutor',
   'components.dimensionality_reduction.component.DimensionalityReductionExecutor',
+  'components.fare_evaluator.component.FareEvaluatorExecutor',
   'components.feature_engineering.component.FeatureEngineeringExecutor',
   'components.model_registry.component.ModelRegistryExecutor',
   'components.pruning_trainer.component.PruningTrainerExecutor',
@@ -55,7 +57,6 @@ STEPS = [
   'components.ride_validator.schema_executor.RideSchemaExecutor',
   'tfx.components.example_validator.executor.Executor',
 ]
-FARE_EVALUATOR = 'components.fare_evaluator.component.FareEvaluatorExecutor'
 
 IMPORT = """
 import json, sys
@@ -68,7 +69,7 @@ for path in json.loads(sys.argv[1]):
 """
 
 
-def test_no_step_but_the_evaluator_loads_what_no_step_uses():
+def test_no_step_loads_what_no_step_uses():
   """After what the entry imports, all in one process."""
   program = f'{IMPORT}\nprint(json.dumps(sorted(set({SPARED}) & set(sys.modules))))'
   assert json.loads(_printed(program, json.dumps(STEPS))) == []
@@ -79,10 +80,35 @@ def test_a_step_without_beam_does_not_load_it():
   assert _printed(program, json.dumps(WITHOUT_BEAM)) == 'False'
 
 
-def test_the_evaluator_has_tfma_whole():
+RUN = """
+import sys
+from pipeline.local import terminal
+terminal.prepare()
+import pipeline.dag, pipeline.local.run, pipeline.local.runner, pipeline.local.summary
+import numpy as np
+from components.fare_evaluator import in_memory, slices
+from configs import loading
+from apache_beam.utils import interactive_utils
+assert not interactive_utils.is_in_ipython()  # Each of Beam's pipelines asks.
+config = loading.load('chicago')
+fares = np.array([5, 6, 7], np.float32)
+outcomes = in_memory.Outcomes(fares, fares + 1, np.arange(3), {'slice_airport': np.array([0, 1, 1], np.int16)})
+in_memory.evaluate(outcomes, slices.eval_config(8, ['slice_airport']), 'model', sys.argv[1])
+print(len(slices.read_slices(sys.argv[1], ['slice_airport'], config.evaluation.slices, config.dataset)))
+"""
+
+
+def test_neither_a_run_nor_its_evaluation_loads_what_nothing_uses(tmp_path):
+  """In a process of its own, in which the pipeline is made as the command line makes it."""
+  program = f'{RUN}\nprint(sorted(set({SPARED}) & set(sys.modules)))'
+  assert _printed(program, str(tmp_path)) == '[]'
+
+
+def test_the_evaluator_has_tfma_whole_by_beam():
   """TFX's own executor, which evaluates by Beam, makes an `EvalConfig` when it runs."""
-  program = f'{IMPORT}\nfrom tfx.components.evaluator import executor\nprint(executor.tfma.EvalConfig().ByteSize())'
-  assert _printed(program, json.dumps([FARE_EVALUATOR])) == '0'
+  program = f'{IMPORT}\nfrom components.fare_evaluator import component\nexecutor = component._tfx_executor()'
+  program += '\nprint(executor.__name__, sys.modules[executor.__module__].tfma.EvalConfig().ByteSize())'
+  assert _printed(program, '[]') == 'Executor 0'
 
 
 def test_the_steps_are_those_of_the_code():
@@ -92,7 +118,7 @@ def test_the_steps_are_those_of_the_code():
     for file in (REPOSITORY / 'components').rglob('*.py')
     for name in re.findall(r'^class (\w+Executor)\(', file.read_text(encoding='utf-8'), re.MULTILINE)
   }
-  assert named == {step for step in [*STEPS, FARE_EVALUATOR] if step.startswith('components.')}
+  assert named == {step for step in STEPS if step.startswith('components.')}
 
 
 DESCRIBE = """
@@ -154,6 +180,18 @@ def package(tmp_path, monkeypatch):
   yield write
   for name in [name for name in sys.modules if name.startswith('sleepy')]:
     del sys.modules[name]
+
+
+def test_a_package_in_a_package_waits_too(package, monkeypatch, tmp_path):
+  """Oracle: as Python has it, its `__init__` runs before a module in it; here, only then."""
+  monkeypatch.setattr(lazy_packages, 'PACKAGES', {'sleepy.nest': ()})
+  package('')
+  (tmp_path / 'sleepy' / 'nest').mkdir()
+  (tmp_path / 'sleepy' / 'nest' / '__init__.py').write_text('import sleepy_count\nsleepy_count.made.append(2)\n')
+  (tmp_path / 'sleepy' / 'nest' / 'egg.py').write_text('import sleepy_count\nfound = len(sleepy_count.made)\n')
+  importlib.import_module('sleepy.nest')
+  assert _runs() == 1
+  assert (importlib.import_module('sleepy.nest.egg').found, _runs()) == (2, 2)
 
 
 def _runs() -> int:

@@ -7,6 +7,8 @@ from typing import Any
 from tfx.components.evaluator import executor as evaluator_executor
 from tfx.dsl.components.base import base_beam_executor, base_executor
 
+from components.fare_evaluator import component as fare_evaluator
+
 Artifacts = dict[str, list[Any]]
 
 
@@ -31,5 +33,10 @@ class ByBeam(base_beam_executor.BaseBeamExecutor):
 
 
 class Evaluator(evaluator_executor.Executor):
+  def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:  # noqa: N802
+    _write(self, input_dict, output_dict, exec_properties)
+
+
+class FareEvaluator(fare_evaluator.FareEvaluatorExecutor):
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:  # noqa: N802
     _write(self, input_dict, output_dict, exec_properties)

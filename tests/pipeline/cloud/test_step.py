@@ -45,11 +45,15 @@ def _output(folder: pathlib.Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize('spec', [SPEC, None], ids=['typed', 'untyped'])
-@pytest.mark.parametrize('kind', ['Plain', 'ByBeam', 'Evaluator'])
+@pytest.mark.parametrize('kind', ['Plain', 'ByBeam', 'Evaluator', 'FareEvaluator'])
 def test_the_entry_writes_what_tfxs_entry_writes(tmp_path, kind, spec):
-  """Oracle: TFX's entry, on the same invocation after the same driver; artifacts, parameters, arguments for Beam."""
-  path, beam = f'tests.pipeline.cloud.step_executors.{kind}', ['--setup_file=/setup.py']
-  for name in ('theirs', 'ours'):
+  """Oracle: TFX's entry, on the same invocation after the same driver; artifacts, parameters, arguments for Beam.
+
+  FareEvaluator's blessing names the model as that of TFX's Evaluator, though it is none of its classes.
+  """
+  beam = ['--setup_file=/setup.py']
+  for name, called in (('theirs', kind.removeprefix('Fare')), ('ours', kind)):
+    path = f'tests.pipeline.cloud.step_executors.{called}'
     folder = tmp_path / name
     (folder / 'task_1').mkdir(parents=True)
     driven = {'parameterValues': {'driven': 'after'}, 'parameters': {'driven': {'stringValue': 'after'}}}
@@ -64,6 +68,8 @@ def test_the_entry_writes_what_tfxs_entry_writes(tmp_path, kind, spec):
   ours = _output(tmp_path / 'ours')
   assert ours == _output(tmp_path / 'theirs')
   assert ours['parameterValues'] == {'text': 'a', 'number': 2.5, 'count': 3.0, 'truth': True}
+  blessing = ours['artifacts']['blessing']['artifacts'][0]['metadata']
+  assert (blessing['current_model_id'] == NAME) == kind.endswith('Evaluator')
   given = ours['artifacts']['model']['artifacts'][0]['metadata']['given']
   assert "('driven', 'after')" in given
   assert f"'{'_extra_flags' if kind == 'Plain' else '_beam_pipeline_args'}': ['--setup_file=/setup.py'" in given
