@@ -60,17 +60,28 @@ main()
 """
 
 
-@pytest.mark.parametrize('command', [['run'], ['run', '--window', '1'], ['retrain', '--force', '--window', '1']])
-def test_tensorflow_is_loaded_without(command: list[str], tmp_path):
-  span = tmp_path / 'span-1'
-  span.mkdir()
+COMMANDS = [
+  'run',
+  'run --window 1',
+  'retrain --force --window 1',
+  'study --quick',
+  'compile --target kfp --set dataset.path=gs://rides/*.csv --set platform.image=a --set platform.pipeline_root=gs://a',
+]
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_tensorflow_is_loaded_without(command: str, tmp_path):
   tfx = importlib.util.find_spec('tfx')
   assert tfx is not None and tfx.origin is not None
+  span = tmp_path / 'span-1'
+  span.mkdir()
   shutil.copy(pathlib.Path(tfx.origin).parent / RIDES, span)
+  words = [*command.split(), '--output', str(tmp_path / 'out.yaml')]
+  if not command.startswith('compile'):
+    words += ['--data', f'{tmp_path}/span-{{SPAN}}/*.csv' if 'window' in command else str(span / 'data.csv')]
   found = tmp_path / 'found'
-  words = [*command, '--data', f'{tmp_path}/span-{{SPAN}}/*.csv', '--output', str(tmp_path / 'out'), str(found)]
-  done = subprocess.run([sys.executable, '-c', _LOADS, *words], capture_output=True, text=True)
-  assert found.is_file(), done.stdout
+  done = subprocess.run([sys.executable, '-c', _LOADS, *words, str(found)], capture_output=True, text=True)
+  assert found.is_file(), f'{done.stdout}{done.stderr}'
   assert found.read_text() == 'collects: False'
 
 
