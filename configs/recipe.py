@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
@@ -393,3 +393,8 @@ TECHNIQUES = tuple(name for name in Recipe.model_fields if name not in ('name', 
 """The fields of a recipe that are techniques, in the order in which they are applied."""
 
 DENSE_RECIPE = Recipe(name=DENSE, summary='The dense base itself, in full precision.')
+
+
+def in_training_order(recipes: Iterable[Recipe]) -> list[Recipe]:
+  """The shortest first, dense before all: while it is written and converted the others train."""
+  return sorted(recipes, key=lambda recipe: len(recipe.techniques))

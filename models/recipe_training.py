@@ -18,7 +18,7 @@ from configs.base import raise_any
 from configs.errors import FailedError
 from configs.model import Training
 from configs.pruning import kernel_problems, pruning_steps
-from configs.recipe import DENSE, Recipe
+from configs.recipe import DENSE, Recipe, in_training_order
 from configs.records import RESAMPLES
 from models import serving
 from models.background import Background
@@ -179,8 +179,7 @@ class RecipeTraining:
     if self.objective is CrossEntropy:
       highest = -math.inf  # What is quantized is ahead of the probabilities, whose range is known.
     digest = ''
-    # The shortest first, dense before all: while it is written the others train.
-    for recipe in sorted(recipes, key=lambda recipe: len(recipe.techniques)):
+    for recipe in in_training_order(recipes):
       try:
         compressed = compressor.apply(recipe)
       except DivergedError as error:

@@ -118,6 +118,7 @@ class StepRecord(RecordPart):
     name: the node's id.
     after: the steps that it waits for; `None` where that is not known.
     began: seconds after the first step of the run; `None` where that is not known.
+    ahead: seconds before that in which a part of its work was done beside other steps.
     computed: with or without Beam, of a step that can do both.
   """
 
@@ -126,6 +127,7 @@ class StepRecord(RecordPart):
   seconds: float
   after: tuple[str, ...] | None = None
   began: float | None = None
+  ahead: float = 0.0
   computed: Computed | None = None
 
 

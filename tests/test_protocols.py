@@ -20,7 +20,7 @@ from components.compression_gate.choice import fetch_variants
 from components.compression_gate.gate import judge
 from components.compression_gate.pushed_version import write_version
 from components.compression_gate.report import predictions, report
-from components.quantization_rewriter.component import rewrite_all
+from components.quantization_rewriter.rewriting import rewrite_all
 from configs.compression import Budget, Compression, Measurement, Precision, Scheme
 from configs.model import Training
 from configs.recipe import Pruning, Recipe

@@ -8,7 +8,7 @@ from tfx.components.trainer import component as trainer
 from tfx.components.trainer import executor
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.proto import trainer_pb2
-from tfx.types import artifact_utils, channel, standard_component_specs
+from tfx.types import artifact_utils, channel, standard_artifacts, standard_component_specs
 from tfx.utils import io_utils, json_utils
 
 from components.pruning_trainer.keys import RECIPE_PREFIX, recipe_key
@@ -28,12 +28,22 @@ class PruningTrainerExecutor(executor.GenericExecutor):
   def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: Properties) -> None:  # noqa: N802
     """Trains by `run_fn`, then fills every recipe's output from the folder of its name in the model run."""
     super().Do(input_dict, output_dict, exec_properties)
-    run = artifact_utils.get_single_uri(output_dict['model_run'])
-    for key, artifacts in output_dict.items():
-      if key.startswith(RECIPE_PREFIX):
-        model, name = artifact_utils.get_single_instance(artifacts), key.removeprefix(RECIPE_PREFIX)
-        io_utils.copy_dir(os.path.join(run, RECIPES_FOLDER, name), model.uri)
-        model.set_string_custom_property('recipe', name)
+    for key, [making] in models_in_the_making(output_dict).items():
+      model = artifact_utils.get_single_instance(output_dict[key])
+      io_utils.copy_dir(making.uri, model.uri)
+      model.set_string_custom_property('recipe', key.removeprefix(RECIPE_PREFIX))
+
+
+def models_in_the_making(output_dict: Artifacts) -> Artifacts:
+  """The recipes' models where the training puts them, each as soon as it is proven and reported, by their output keys.
+
+  Args: output_dict: as `Do` gets it.
+  """
+  recipes = os.path.join(artifact_utils.get_single_uri(output_dict['model_run']), RECIPES_FOLDER)
+  making = {key: standard_artifacts.Model() for key in output_dict if key.startswith(RECIPE_PREFIX)}
+  for key, model in making.items():
+    model.uri = os.path.join(recipes, key.removeprefix(RECIPE_PREFIX))
+  return {key: [model] for key, model in making.items()}
 
 
 class PruningTrainer(trainer.Trainer):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import os
+from collections.abc import Callable, Sequence
 
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 
 from components.specs import Artifacts, Properties, saved_models, split_files
@@ -13,6 +16,7 @@ from configs.task import Task
 from models.lite.rides import calibration_rides, ride_variants, validation_rides
 from models.lite.variants import Variants
 from models.settings import Settings
+from models.whole_files import read_checked, write_checked
 
 
 def variants_of(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:
@@ -30,7 +34,24 @@ def _ride_variants(input_dict: Artifacts, exec_properties: Properties, schemes: 
     validation_rides(exec_properties['validation_rides']),
     KeepNames(exec_properties['keep_names']),
     FileMetadata.model_validate_json(exec_properties['metadata']),
+    functools.partial(_kept, cache_of(exec_properties)),
   )
+
+
+def _kept(cache: str, digest: str, make: Callable[[], bytes]) -> bytes:
+  """The features of all files, from the cache or made anew, and kept there."""
+  path = os.path.join(cache, f'features-{digest}')
+  content = read_checked(path)
+  if content is None:
+    content = make()
+    fileio.makedirs(cache)
+    write_checked(path, content)
+  return content
+
+
+def cache_of(exec_properties: Properties) -> str:
+  """The folder of what this code has finished."""
+  return os.path.join(exec_properties['cache'], exec_properties['code_version'])
 
 
 def _task_variants(input_dict: Artifacts, exec_properties: Properties, schemes: Sequence[Scheme]) -> Variants:

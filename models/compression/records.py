@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 
 from configs.records import Figure, Record, RecordPart
 
@@ -21,6 +22,11 @@ def report_file(model: str) -> str:
 def lost_file(model: str) -> str:
   """The path of the one sentence in the folder of a recipe's model that was lost, a URI or a path."""
   return os.path.join(model, 'lost.txt')
+
+
+def is_finished(model: str) -> bool:
+  """Whether a training on this machine is done with a recipe, be it lost. Args: model: the folder of its model."""
+  return any(pathlib.Path(file).exists() for file in (report_file(model), lost_file(model)))
 
 
 class ReportedRecipe(RecordPart, extra='allow'):

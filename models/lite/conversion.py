@@ -8,7 +8,9 @@ is cut there once more.
 from __future__ import annotations
 
 import functools
+import hashlib
 import itertools
+import json
 import pathlib
 import shutil
 import tempfile
@@ -83,6 +85,15 @@ def convert_features(
   parts = SavedParts()
   owned = {'transform': transform} if transform else {}
   return _convert(parts.directory('features', lambda path: _save(features, raw.specs(), owned, path)))
+
+
+def features_digest(plain: keras.Model, raw: RawInputs, *further: str) -> str:
+  """What the bytes of `convert_features` depend on, beside this code. Args: further: of the graph, and of the tools."""
+  inputs = [
+    (name, repr(_clip(plain)[name].get_config() if name in _clip(plain) else None)) for name in plain.input_names
+  ]
+  specs = sorted((name, repr(spec)) for name, spec in raw.specs().items())
+  return hashlib.sha256(json.dumps([type(raw).__qualname__, inputs, specs, further]).encode()).hexdigest()[:32]
 
 
 def convert_model(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -12,7 +12,7 @@ from configs.dataset import LABEL, TIME, Dataset
 from models.fare_model import builder
 from models.lite.client import RideFile
 from models.lite.columns import describe_file
-from models.lite.variants import Variants
+from models.lite.variants import Variants, graph_digest
 from models.rides import read_raw_rides, read_rides
 from models.samples import RecordSample
 from models.serving import raw_tensor_specs
@@ -65,6 +65,7 @@ def ride_variants(
   validation: RecordSample | None = None,
   keep_names: KeepNames = KeepNames.SHORT,
   metadata: FileMetadata = NO_METADATA,
+  kept: Callable[[str, Callable[[], bytes]], bytes] = lambda digest, make: make(),
 ) -> Variants:
   """What makes the lite files of fare models.
 
@@ -77,6 +78,7 @@ def ride_variants(
     validation: draws among the rides held out; all of them are taken where it is left out.
     keep_names: of the files' inner tensors.
     metadata: whether the files have TFLite metadata.
+    kept: see `Variants`.
   """
   graph = tft.TFTransformOutput(transform_graph)
   embedded = [feature.name for feature in settings.categoricals]
@@ -89,4 +91,6 @@ def ride_variants(
     read_raw_rides(held_out, settings.dataset, validation),
     keep_names,
     describe_file(settings.dataset, metadata.license) if metadata.enabled else None,
+    kept,
+    graph_digest(transform_graph),
   )

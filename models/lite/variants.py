@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -18,9 +19,16 @@ from models.compression import layers
 from models.compression.quantized_model import INPUT, quantized_names
 from models.compression.whole_model import final_model, input_key, whole_names
 from models.error_intervals import root_mean_square
-from models.keras_compat import keras
+from models.keras_compat import fresh_names, keras
 from models.lite import quantizer_compat
-from models.lite.conversion import SavedParts, assemble, calibration_sample, convert_features, convert_model
+from models.lite.conversion import (
+  SavedParts,
+  assemble,
+  calibration_sample,
+  convert_features,
+  convert_model,
+  features_digest,
+)
 from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteRunner
@@ -49,6 +57,8 @@ class Variants:
     held_out: raw examples of the eval split, or a sample of them, for validation.
     keep_names: of the files' inner tensors.
     description: for the files' TFLite metadata; without one they have none.
+    kept: gives the bytes of the features by a digest of what they are made of; where it has none, it is to make them.
+    graph: digest of the Transform graph's files.
   """
 
   build: Build
@@ -58,6 +68,8 @@ class Variants:
   held_out: RawExamples
   keep_names: KeepNames = KeepNames.SHORT
   description: FileDescription | None = None
+  kept: Callable[[str, Callable[[], bytes]], bytes] = lambda digest, make: make()
+  graph: str = ''
   _models: dict[str, tuple[keras.Model, keras.Model]] = dataclasses.field(default_factory=dict, init=False)
   _saved: dict[str, SavedParts] = dataclasses.field(default_factory=dict, init=False)
   _predictions: dict[tuple[str, bool], np.ndarray] = dataclasses.field(default_factory=dict, init=False)
@@ -65,10 +77,12 @@ class Variants:
   @functools.cached_property
   def features(self) -> bytes | None:
     """The part that all files have in common; `None` where a model stands alone."""
-    plain = self.build()
+    with fresh_names():
+      plain = self.build()
     if self.transform is None and not any(isinstance(layer, layers.Clip) for layer in plain.layers):
       return None
-    return convert_features(self.transform, plain, self.raw)
+    digest = features_digest(plain, self.raw, self.graph, tf.__version__)
+    return self.kept(digest, lambda: convert_features(self.transform, plain, self.raw))
 
   @functools.cached_property
   def feature_bytes(self) -> int:
@@ -87,7 +101,8 @@ class Variants:
     model = self._model(recipe, saved_model)[aware]
     calibration = calibration_sample(self.training, scheme.calibration).inputs
     saved = self._saved.setdefault(saved_model, SavedParts())
-    converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
+    with fresh_names():  # They end in the file, whose bytes are the same whatever this process did before.
+      converted = convert_model(model, scheme, calibration, aware, self.raw.output, saved)
     named = [] if layers.has_core(model) else list(layers.kernel_layers(self._model(recipe, saved_model)[0]))
     return assemble(self.features, converted, self.keep_names, self.description, named)
 
@@ -200,21 +215,35 @@ class Variants:
   def _model(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:
     """The plain model of a recipe, and what its training computed with."""
     if saved_model not in self._models:
-      plain = self.build()
-      start_from(plain, saved_model)
-      trained = plain
-      if recipe.quantization:
-        weights = serving.read_weights(saved_model)
-        ranges = serving.ranges(weights)
-        if layers.has_core(plain):
-          core = serving.input_range(weights)
-          ranges |= {INPUT: core} if core else {}
-        else:
-          inputs = serving.input_ranges(weights)
-          ranges |= {input_key(name, len(inputs)): found for name, found in inputs.items()}
-        trained = final_model(plain, recipe.quantization, ranges)
-      self._models[saved_model] = plain, trained
+      with fresh_names():
+        self._models[saved_model] = self._loaded(recipe, saved_model)
     return self._models[saved_model]
+
+  def _loaded(self, recipe: Recipe, saved_model: str) -> tuple[keras.Model, keras.Model]:
+    plain = self.build()
+    start_from(plain, saved_model)
+    if recipe.quantization is None:
+      return plain, plain
+    weights = serving.read_weights(saved_model)
+    ranges = serving.ranges(weights)
+    if layers.has_core(plain):
+      core = serving.input_range(weights)
+      ranges |= {INPUT: core} if core else {}
+    else:
+      inputs = serving.input_ranges(weights)
+      ranges |= {input_key(name, len(inputs)): found for name, found in inputs.items()}
+    return plain, final_model(plain, recipe.quantization, ranges)
+
+
+def graph_digest(folder: str) -> str:
+  """Digest of a folder's files: their paths and contents. Args: folder: a path or a URI."""
+  digest = hashlib.sha256()
+  files = [os.path.join(at, name) for at, _, names in tf.io.gfile.walk(folder) for name in names]
+  for file in sorted(files):
+    with tf.io.gfile.GFile(file, 'rb') as opened:
+      content = hashlib.sha256(opened.read()).hexdigest()
+    digest.update(f'{os.path.relpath(file, folder)}\0{content}\0'.encode())
+  return digest.hexdigest()
 
 
 def is_aware(scheme: Scheme, recipe: Recipe) -> bool:

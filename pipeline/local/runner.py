@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import os
 import queue
 import threading
 import time
@@ -13,14 +12,25 @@ from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 
+from tfx import types
 from tfx.dsl.compiler import constants
-from tfx.orchestration import metadata
+from tfx.orchestration import data_types_utils, metadata
 from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable import (
+  data_types,
+  inputs_utils,
+  launcher,
+  python_executor_operator,
+  runtime_parameter_utils,
+  tfx_runner,
+)
 from tfx.orchestration.portable.mlmd import execution_lib
-from tfx.proto.orchestration import pipeline_pb2
+from tfx.proto.orchestration import executable_spec_pb2, execution_result_pb2, pipeline_pb2
+from tfx.utils import json_utils
 
+from components.pruning_trainer.component import models_in_the_making
 from configs.errors import FailedError
+from pipeline.local.ahead import RewritingAhead, cores
 from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.operations.store import connect, plain_properties
 
@@ -43,6 +53,8 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     beside: ids of nodes that run in a second thread, one after another, while this one goes on with what does not wait
       for them; where there is one core alone, they run here. What ends a command by a signal, and starts processes of
       its own, belongs into this thread.
+    ahead: ids of the trainer of recipes and of the step that converts them.
+    rewriting: converts ahead, while that trainer runs.
   """
 
   def __init__(
@@ -52,10 +64,17 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     observer: StepObserver,
     steps: list[Step],
     beside: Collection[str] = (),
+    ahead: tuple[str, str] = ('', ''),
+    rewriting: RewritingAhead | None = None,
   ) -> None:
     self._connection, self._run_id, self._observer, self.steps = connection, run_id, observer, steps
-    self._beside = beside if _cores() > 1 else ()
+    self._beside = beside if cores() > 1 else ()
+    self._trainer, self._rewriter = ahead if rewriting else ('', '')
+    self._rewriting = rewriting
     self._order: dict[str, int] = {}
+    self._told: Callable[[data_types.ExecutionInfo], None] = lambda execution: None
+    self._begun: set[str] = set()
+    self._made: dict[str, dict[str, list[types.Artifact]]] = {}
     self._lock = threading.Lock()
 
   def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
@@ -83,6 +102,8 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
       except StepFailedError as error:
         failures[name] = error
 
+    if self._rewriting and self._rewriter in waiting:
+      self._told = functools.partial(self._convert_ahead, self._rewriting, waiting[self._rewriter])
     with _SecondThread() as second:
       running: set[Future[None]] = set()
       while waiting and not failures:
@@ -112,7 +133,7 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
   ) -> None:
     name = node.node_info.id
     mlmd = _StoreHandle(self._connection)  # One for each node: it counts its users, without a lock.
-    self._observer.started(name)
+    self._begin(name)
     start = time.monotonic()
     try:
       info = launcher.Launcher(
@@ -122,26 +143,53 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
         pipeline_runtime_spec=pipeline.runtime_spec,
         executor_spec=runner_utils.extract_executor_spec(deployment, name),
         custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
+        custom_executor_operators=_telling(self._told) if name == self._trainer else None,
       ).launch()
     except Exception as error:
       self._record(Step(name, StepState.FAILED, time.monotonic() - start, began=start))
       raise StepFailedError(name) from error
     execution = info.execution_id if info is not None else None
-    state, outputs = _ending(mlmd, execution)
-    self._record(Step(name, state, time.monotonic() - start, outputs, start))
+    state, self._made[name] = _ending(mlmd, execution)
+    outputs = {key: [_output(artifact) for artifact in found] for key, found in self._made[name].items()}
+    begun = self._rewriting.began if self._rewriting and name == self._rewriter else None
+    ahead = 0.0 if begun is None else max(0.0, start - begun)
+    self._record(Step(name, state, time.monotonic() - start, outputs, start, ahead))
     if state is StepState.FAILED:
       raise StepFailedError(name) from RuntimeError('its inputs could not be resolved; the log says why')
+
+  def _begin(self, name: str) -> None:
+    """Tells the observer, once, when a step begins, or when its work does."""
+    with self._lock:
+      is_new = name not in self._begun
+      self._begun.add(name)
+    if is_new:
+      self._observer.started(name)
+
+  def _convert_ahead(
+    self, rewriting: RewritingAhead, rewriter: pipeline_pb2.PipelineNode, training: data_types.ExecutionInfo
+  ) -> None:
+    """Hands over what the rewriter will be handed, with the models where they are while they are made.
+
+    Args: training: what the trainer, which is about to run, is handed.
+    """
+    made = {**self._made, self._trainer: models_in_the_making(training.output_dict)}
+    inputs: dict[str, list[types.Artifact]] = {}
+    for key, spec in rewriter.inputs.inputs.items():
+      [source] = spec.channels
+      found = made.get(source.producer_node_query.id, {}).get(source.output_key)
+      if found is None:  # A further step has to end before anything can be converted.
+        return
+      inputs[key] = found
+    parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=rewriter.parameters)
+    properties = data_types_utils.build_parsed_value_dict(parameters)
+    job = json_utils.dumps({'inputs': inputs, 'properties': properties, 'run': training.pipeline_run_id})
+    rewriting.give(job, functools.partial(self._begin, self._rewriter))
 
   def _record(self, step: Step) -> None:
     with self._lock:
       self.steps.append(step)
       self.steps.sort(key=lambda step: self._order[step.name])
     self._observer.ended(step)
-
-
-def _cores() -> int:
-  """That this process may use."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
 _PATIENCE = 5.0
@@ -202,7 +250,22 @@ class _StoreHandle(metadata.Metadata):
     return self
 
 
-def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[Output]]]:
+def _telling(told: Callable[[data_types.ExecutionInfo], None]) -> dict[type, type]:
+  """TFX's operator for Python executors, by the spec that it is for, with a call just before the executor's."""
+
+  class Telling(python_executor_operator.PythonExecutorOperator):
+    def run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
+      told(execution_info)
+      return super().run_executor(execution_info)
+
+  return {executable_spec_pb2.PythonClassExecutableSpec: Telling}
+
+
+def _output(artifact: types.Artifact) -> Output:
+  return Output(artifact.uri, plain_properties(artifact.mlmd_artifact))
+
+
+def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepState, dict[str, list[types.Artifact]]]:
   if execution_id is None:
     return StepState.SKIPPED, {}
   with mlmd as handle:
@@ -211,8 +274,4 @@ def _ending(mlmd: metadata.Metadata, execution_id: int | None) -> tuple[StepStat
       return StepState.FAILED, {}
     artifacts = execution_lib.get_output_artifacts(handle, execution_id)
   cached = execution.last_known_state == execution.CACHED
-  outputs = {
-    key: [Output(artifact.uri, plain_properties(artifact.mlmd_artifact)) for artifact in values]
-    for key, values in artifacts.items()
-  }
-  return (StepState.CACHED if cached else StepState.COMPLETE), outputs
+  return (StepState.CACHED if cached else StepState.COMPLETE), {key: list(found) for key, found in artifacts.items()}

@@ -43,6 +43,7 @@ class Step:
     seconds: wall time, driver and metadata included.
     outputs: artifacts by output key; empty unless complete or cached.
     began: when, by `time.monotonic`; `None` where nobody looked at the clock.
+    ahead: seconds before that in which a part of its work was done beside other steps.
   """
 
   name: str
@@ -50,6 +51,7 @@ class Step:
   seconds: float
   outputs: Mapping[str, Sequence[Output]] = dataclasses.field(default_factory=dict)
   began: float | None = None
+  ahead: float = 0.0
 
 
 class StepObserver(Protocol):

@@ -98,6 +98,7 @@ def summarize(
         seconds=step.seconds,
         after=tuple(after.get(step.name, ())),
         began=None if step.began is None else round(step.began - first, 3),
+        ahead=round(step.ahead, 3),
         computed=_computed(step),
       )
       for step in steps

@@ -61,6 +61,7 @@ class LiveView(Progress):
     mark, color = _MARKS[step.state]
     line = Text.assemble((f' {mark} ', color), f'{step.name:<24}', (f'{step.seconds:7.1f} s', 'bold'))
     line.append(f'  {step.state.value}' if step.state is not StepState.COMPLETE else '', style=color)
+    line.append(f'  begun {step.ahead:.1f} s before' if step.ahead else '', style='dim')
     self.console.print(line)
 
 

@@ -46,10 +46,11 @@ def dot_bar(estimate: Estimate, top: float, reference: float | None = None) -> M
 
 
 def length_bar(
-  value: float, top: float, style: str = 'length', limit: float | None = None, start: float = 0.0
+  value: float, top: float, style: str = 'length', limit: float | None = None, start: float = 0.0, ahead: float = 0.0
 ) -> Markup:
-  """A bar from zero or from `start`, on a track to `top`; `limit` is drawn as a line across."""
-  parts = [_PIECE.format(style, _place(start, top), _place(value, top))]
+  """A bar from zero or from `start`, on a track to `top`; `limit` is a line across, `ahead` a thin line up to it."""
+  parts = [_PIECE.format('interval', _place(start - ahead, top), _place(ahead, top))] if ahead else []
+  parts += [_PIECE.format(style, _place(start, top), _place(value, top))]
   if limit is not None:
     parts.append(_TICK.format('limit', _place(limit, top)))
   return _track(parts)

@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from components.quantization_rewriter import component, implementations
+from components.quantization_rewriter import component, implementations, rewriting
 from components.quantization_rewriter.records import ConvertedVariant, FeaturesFile, VariantsRecord
 from components.ride_example_gen import executor
 from components.ride_example_gen import files as fingerprints
@@ -235,11 +235,11 @@ def _rewrite(tmp_path, variants, folder, cache='cache', schemes=('kept', 'lost')
   (tmp_path / folder).mkdir()
   named = [Scheme(name=name, precision='float32') for name in schemes]
   args = (variants, [Recipe(name='dense')], named, {'dense': '/m'}, str(tmp_path / folder), str(tmp_path / cache))
-  return component.rewrite_all(*args).variants
+  return rewriting.rewrite_all(*args).variants
 
 
 def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tmp_path, monkeypatch):
-  monkeypatch.setattr(component, 'is_saved_model', lambda path: True)
+  monkeypatch.setattr(rewriting, 'is_saved_model', lambda path: True)
   variants = _Variants()
 
   def rewrite(folder: str, cache: str = 'cache'):
@@ -257,8 +257,8 @@ def test_finished_variants_are_found_by_their_digest_and_lost_ones_made_again(tm
 def test_facts_of_a_finished_variant_are_kept_with_its_file(tmp_path, monkeypatch):
   """As one file, so that neither is there without the other."""
   kept = []
-  monkeypatch.setattr(component, 'is_saved_model', lambda path: True)
-  monkeypatch.setattr(component, 'write_checked', lambda target, content: kept.append(content))
+  monkeypatch.setattr(rewriting, 'is_saved_model', lambda path: True)
+  monkeypatch.setattr(rewriting, 'write_checked', lambda target, content: kept.append(content))
   [facts] = _rewrite(tmp_path, _Variants(), 'first', schemes=('kept',))
   [content] = kept
   line, file = content.split(b'\n', 1)
@@ -269,7 +269,7 @@ def test_finished_variants_lie_below_their_code_version(tmp_path, monkeypatch):
   """Another code version converts everything again."""
   caches = []
 
-  def rewrite_all(variants, recipes, schemes, models, directory, cache):
+  def rewrite_all(variants, recipes, schemes, models, directory, cache, run):
     caches.append(cache)
     return VariantsRecord(variants=(), features=FeaturesFile(bytes=0))
 

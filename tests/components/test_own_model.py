@@ -16,7 +16,7 @@ from components.compression_gate.pushed_version import write_version
 from components.compression_gate.report import report
 from components.compression_gate.task import task_budget, task_thresholds
 from components.compression_gate.task_examples import TaskVersion, read_eval_examples
-from components.quantization_rewriter.component import rewrite_all
+from components.quantization_rewriter.rewriting import rewrite_all
 from configs.compression import Budget, Compression, Measurement, Precision, Scheme
 from configs.errors import UserError
 from configs.model import Training

@@ -1,11 +1,16 @@
 """Every recipe in every scheme, before a real Transform graph; the cache of finished variants; the compiled step."""
 
+import dataclasses
+import errno
+import fcntl
 import functools
 import gzip
 import hashlib
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -22,7 +27,10 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from tfx.types import standard_artifacts
 
 from components.artifacts import LiteVariants
-from components.quantization_rewriter.component import QuantizationRewriter, QuantizationRewriterExecutor, rewrite_all
+from components.quantization_rewriter import implementations
+from components.quantization_rewriter.claims import Claims
+from components.quantization_rewriter.component import QuantizationRewriter, QuantizationRewriterExecutor
+from components.quantization_rewriter.rewriting import rewrite_all, rewrite_ready
 from configs import loading
 from configs.compression import Compression, Scheme
 from configs.dataset import LABEL, TIME
@@ -264,6 +272,18 @@ def test_a_changed_weight_converts_again(made, first, tmp_path):
   assert found['variants'][0]['sha256'] == _by_name(first[1])['pruned.float32']['sha256']
 
 
+def test_the_bytes_do_not_hang_on_what_the_process_did_before(made, first, tmp_path):
+  """Keras numbers layers through a whole process, and names of layers end in files."""
+  recipe = RECIPES[2]
+  for _ in range(3):
+    plain = _shaped(recipe)
+    quantized_model(plain, recipe.quantization, made._ranges(plain))
+  found = made.rewrite(tmp_path / 'later', [recipe], cache='later')
+  earlier = _by_name(first[1])
+  digests = {name: (one.get('sha256'), earlier[name].get('sha256')) for name, one in _by_name(found).items()}
+  assert all(now == before for now, before in digests.values()) and len(set(digests.values())) > 2
+
+
 def test_an_integer_only_file_has_its_integer_part_beside_it(made, tmp_path):
   """For microcontrollers; from the cache too, and not beside a file that is lost."""
   scheme = Scheme(name='whole_numbers', precision='int8', integer_only=True)
@@ -281,6 +301,9 @@ def test_an_integer_only_file_has_its_integer_part_beside_it(made, tmp_path):
 def test_no_variant_at_all(made, tmp_path):
   with pytest.raises(FailedError, match=r'^None of the 1 variants could be made\. dense\.strict: Its fares differ '):
     made.rewrite(tmp_path / 'none', RECIPES[:1], SCHEMES[2:])
+
+
+LAYER = SimpleNamespace(name='fare', zeros=1, size=4, distinct=2, type='float32')
 
 
 class Beside:
@@ -316,7 +339,7 @@ class Beside:
       assert following is None or self._written[following].wait(30)
       if f'check {scheme.name}' in self._fails:
         raise OSError(28, f'check {scheme.name}')
-      return [SimpleNamespace(name='fare', zeros=1, size=4, distinct=2, type='float32')], 0.5
+      return [LAYER], 0.5
 
     return check
 
@@ -409,3 +432,108 @@ def test_compiles(newer_schema, tmp_path):
   step = compiled['components']['QuantizationRewriter']
   assert {f'recipe_{recipe.name}' for recipe in RECIPES} <= set(step['inputDefinitions']['artifacts'])
   assert set(step['outputDefinitions']['artifacts']) == {'variants'}
+
+
+def test_what_another_process_makes_for_the_run_is_taken_and_not_of_an_earlier_one(made, first, tmp_path):
+  """As a recipe gets ready; oracle: the files of the first run, made by one process alone."""
+  cache, ready, done = str(tmp_path / 'ahead'), [], []
+
+  def saved_model(recipe):
+    ready.append(recipe.name)
+    return made.saved_models[recipe.name] if len(ready) > 1 else None
+
+  rewrite_ready(made.variants(), RECIPES[:1], SCHEMES[:2], saved_model, cache, 'tonight', done.append)
+  assert (ready, done) == (['dense', 'dense'], ['dense.float32', f'dense.{SCHEMES[1].name}'])
+  folder = tmp_path / 'files'
+  record = rewrite_all(made.variants(), RECIPES[:1], SCHEMES, made.saved_models, str(folder), cache, 'tonight')
+  assert {variant.cached for variant in record.variants} == {False}
+  earlier = _by_name(first[1])
+  assert [variant.sha256 for variant in record.variants[:2]] == [earlier[name]['sha256'] for name in done]
+  later = rewrite_all(made.variants(), RECIPES[:1], SCHEMES[:2], made.saved_models, str(folder), cache, 'tomorrow')
+  assert {variant.cached for variant in later.variants} == {True}
+
+
+CLAIMER = """
+import sys
+from components.quantization_rewriter.claims import Claims
+with Claims(sys.argv[1]) as claims:
+  print(claims.take('mine'), claims.take('yours'), flush=True)
+  sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def claimer(tmp_path):
+  """Another process that claims two files of a cache; what it got, when asked."""
+  started = []
+
+  def start():
+    command = [sys.executable, '-c', CLAIMER, str(tmp_path / 'cache')]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    started.append(process)
+    return process, process.stdout.readline().split()
+
+  yield start
+  for process in started:
+    process.kill()
+    process.communicate()
+
+
+def test_two_processes_share_out_the_files(tmp_path, claimer):
+  with Claims(str(tmp_path / 'cache')) as claims:
+    assert claims.take('mine')
+    other, taken = claimer()
+    assert taken == ['False', 'True']
+    assert not claims.take('yours')
+    claims.release('mine')
+    _, taken = claimer()
+    assert taken == ['True', 'False']
+    other.kill()  # What it had is free again, however it ends.
+    claims.wait('yours')
+    assert not claims.take('mine')
+
+
+def test_a_file_of_a_process_that_never_ends_is_made_twice(tmp_path, claimer, monkeypatch):
+  monkeypatch.setattr('components.quantization_rewriter.claims._PATIENCE', 0.1)
+  claimer()
+  (tmp_path / 'saved').mkdir()
+  (tmp_path / 'saved' / 'saved_model.pb').touch()
+  variants = Beside()
+  monkeypatch.setattr(variants, 'digest', lambda recipe, scheme, _: {'two': 'yours'}.get(scheme.name, scheme.name))
+  schemes = [Scheme(name=name, precision='float32') for name in ('one', 'two', 'three')]
+  models = {'dense': str(tmp_path / 'saved')}
+  # It comes last, and the order stays that of the table.
+  monkeypatch.setattr(variants, 'check', lambda *_: lambda content: ([LAYER], 0.5))
+  record = rewrite_all(variants, RECIPES[:1], schemes, models, str(tmp_path / 'files'), str(tmp_path / 'cache'))
+  assert [(variant.name, variant.bytes) for variant in record.variants] == [
+    ('dense.one', 3), ('dense.two', 3), ('dense.three', 5),
+  ]  # fmt: skip
+
+
+def test_without_locks_everybody_gets_what_he_claims(tmp_path, monkeypatch):
+  def lockf(*_):
+    raise OSError(errno.ENOLCK, 'No locks available')
+
+  monkeypatch.setattr(fcntl, 'lockf', lockf)
+  with Claims(str(tmp_path / 'cache')) as claims:
+    assert claims.take('mine')
+  with Claims('gs://bucket/cache') as claims:
+    assert claims.take('mine')
+
+
+def test_the_features_are_made_once_and_damaged_ones_anew(made, tmp_path):
+  """By their own bytes: they stand in every file."""
+  variants, calls = made.variants(), []
+  kept = functools.partial(implementations._kept, str(tmp_path))
+  made_of = variants.features
+  for content in (None, None, b'damaged'):
+    if content is not None:
+      [file] = tmp_path.iterdir()
+      file.write_bytes(content)
+    found = dataclasses.replace(
+      made.variants(), kept=lambda digest, make: kept(digest, lambda: (calls.append(digest), make())[1])
+    )
+    assert found.features == made_of
+  assert len(calls) == 2 and len(set(calls)) == 1
+  other = dataclasses.replace(made.variants(), kept=lambda digest, make: (calls.append(digest), b'')[1], graph='other')
+  assert other.features == b'' and calls[-1] != calls[0]

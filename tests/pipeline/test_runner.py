@@ -47,7 +47,7 @@ def run(tmp_path, monkeypatch):
   """Runs the pipeline with some jobs; the steps, the notes, and the error."""
 
   def run(cores=2, **jobs):
-    monkeypatch.setattr(runner, '_cores', lambda: cores)
+    monkeypatch.setattr(runner, 'cores', lambda: cores)
     monkeypatch.setattr('tests.pipeline.test_runner.JOBS', jobs)
     nodes = {name: Job(name=name).with_id(name) for name in ORDER}
     for name in ORDER[1:4]:

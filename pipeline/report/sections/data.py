@@ -287,7 +287,13 @@ def steps_section(record: RunRecord) -> StepsSection | None:
       state=step.state.value,
       word=_WORDS[step.state],
       time=seconds(step.seconds),
-      bar=length_bar(step.seconds, top, f'length {step.state.value}', start=step.began or 0.0 if has_times else 0.0),
+      bar=length_bar(
+        step.seconds,
+        top,
+        f'length {step.state.value}',
+        start=step.began or 0.0 if has_times else 0.0,
+        ahead=step.ahead if has_times else 0.0,
+      ),
       lanes=lane,
       after=joined(step.after) if step.after else '',
     )
@@ -296,8 +302,10 @@ def steps_section(record: RunRecord) -> StepsSection | None:
   cached = sum(step.state is StepState.CACHED for step in steps)
   sentence = f'{steps_of(steps)} in {seconds(record.stepping)}{_beside(record)}'
   in_memory = [step.name for step in steps if step.computed is Computed.IN_MEMORY]
+  begun = ''.join(f' {step.name} had begun {seconds(step.ahead)} before.' for step in steps if step.ahead)
   without = f' Without Beam: {joined(in_memory)}.' if in_memory else ''
-  return StepsSection(f'{sentence}; {cached or "none"} came from the cache.{without}', rows, has_graph, has_times)
+  sentence = f'{sentence}; {cached or "none"} came from the cache.{without}{begun}'
+  return StepsSection(sentence, rows, has_graph, has_times)
 
 
 def _beside(record: RunRecord) -> str:

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from components.quantization_rewriter.component import rewrite_all
+from components.quantization_rewriter.rewriting import rewrite_all
 from configs.compression import SCHEMES, packaged_schemes
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models.compression import layers

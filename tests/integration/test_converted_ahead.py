@@ -1,0 +1,177 @@
+"""Recipes that are converted while others are trained: the same files, whatever becomes of the process that does it.
+
+Oracle: the files of a run without that process.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from models.recipe_training import RecipeTraining
+from pipeline.local import ahead, run
+from pipeline.local import output as local_output
+from pipeline.local.ahead import RewritingAhead
+from pipeline.local.steps import StepState
+from pipeline.sources import rides_of
+from tests.integration.conftest import Project, Recorder, simulated
+
+RECIPES = ('training.recipes=[dense, pqat_80]',)
+
+
+class Order(Recorder):
+  """An observer that notes what begins and ends, in turn."""
+
+  def __init__(self):
+    super().__init__()
+    self.lines, self.converting = [], threading.Event()
+
+  def started(self, name):
+    self.lines.append(f'+{name}')
+    if name == 'QuantizationRewriter':
+      self.converting.set()
+
+  def ended(self, step):
+    super().ended(step)
+    self.lines.append(f'-{step.name}')
+
+
+def _files(project):
+  """The lite files by name, and what the record says of each but for the time that it took."""
+  [record] = project.output.artifacts.glob('QuantizationRewriter/variants/*/variants.json')
+  said = [{**one, 'seconds': None} for one in json.loads(record.read_text())['variants']]
+  return said, {path.name: path.read_bytes() for path in record.parent.glob('*.tflite')}
+
+
+def _differing(project, others):
+  """What differs between the files of a run and those of another: names of files, and facts of theirs."""
+  said, files = _files(project)
+  others_said, other_files = others
+  assert [*files] and {*files} == {*other_files}
+  facts = [
+    (one['name'], key, one[key], other[key])
+    for one, other in zip(said, others_said, strict=True)
+    for key in one
+    if one[key] != other[key]
+  ]
+  return [*facts, *(name for name in files if files[name] != other_files[name])]
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+  return simulated(tmp_path_factory.mktemp('rides'))
+
+
+@pytest.fixture(scope='module')
+def alone(data, tmp_path_factory):
+  """A run in which nothing is converted ahead."""
+  project = Project(data, local_output.prepare(str(tmp_path_factory.mktemp('alone') / 'out')))
+  project.run(*RECIPES)
+  return _files(project)
+
+
+@pytest.fixture
+def run_ahead(data, tmp_path, monkeypatch):
+  """Runs the pipeline; its trainer is not done with the last recipe before `meanwhile` is."""
+
+  def run_it(meanwhile):
+    project, order = Project(data, local_output.prepare(str(tmp_path / 'out'))), Order()
+    report = RecipeTraining._report
+    with RewritingAhead() as rewriting:
+
+      def waits(training, compressed, *further):
+        if compressed.recipe.name == 'pqat_80':
+          meanwhile(order, rewriting)
+        report(training, compressed, *further)
+
+      monkeypatch.setattr(RecipeTraining, '_report', waits)
+      config = project.config(*RECIPES)
+      summary = run.run(config, rides_of(config.dataset), project.output, order, rewriting=rewriting)
+    return project, order, summary, rewriting
+
+  return run_it
+
+
+def _first_file(order, rewriting):
+  assert order.converting.wait(120)
+
+
+def test_a_recipe_is_converted_while_the_next_one_is_trained(run_ahead, alone):
+  project, order, summary, rewriting = run_ahead(_first_file)
+  assert order.lines.index('+QuantizationRewriter') < order.lines.index('-PruningTrainer')
+  assert order.lines.count('+QuantizationRewriter') == 1
+  assert _differing(project, alone) == []
+  [step] = [step for step in summary.steps if step.name == 'QuantizationRewriter']
+  assert step.ahead > 0 and step.state is StepState.COMPLETE
+  assert {other.ahead for other in summary.steps if other is not step} == {0}
+  assert rewriting._process.poll() is not None
+
+
+def test_a_run_does_without_a_process_that_dies(run_ahead, alone):
+  def kill(order, rewriting):
+    _first_file(order, rewriting)
+    os.kill(rewriting._process.pid, signal.SIGKILL)
+
+  project, _, summary, _ = run_ahead(kill)
+  assert not summary.failed
+  assert _differing(project, alone) == []
+
+
+def test_a_run_does_not_wait_for_a_process_that_never_began(run_ahead, alone, monkeypatch):
+  monkeypatch.setattr(RewritingAhead, 'give', lambda *_: None)
+  project, order, summary, _ = run_ahead(lambda *_: None)
+  assert order.lines.index('-PruningTrainer') < order.lines.index('+QuantizationRewriter')
+  assert _differing(project, alone) == []
+  assert {step.ahead for step in summary.steps} == {0}
+
+
+def test_a_failed_training_ends_the_process(run_ahead):
+  def fail(order, rewriting):
+    _first_file(order, rewriting)
+    raise ValueError('No.')
+
+  _, _, summary, rewriting = run_ahead(fail)
+  assert summary.failed and summary.reason == 'PruningTrainer: No.'
+  assert rewriting._process.poll() is not None
+
+
+def test_with_one_core_there_is_no_process(monkeypatch):
+  monkeypatch.setattr(ahead, 'cores', lambda: 1)
+  with RewritingAhead() as rewriting:
+    assert rewriting._process is None
+    rewriting.give('{}', lambda: None)
+
+
+OWNER = """
+import time
+from pipeline.local.ahead import RewritingAhead
+with RewritingAhead() as rewriting:
+  print(rewriting._process.pid, flush=True)
+  time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT])
+def test_the_process_goes_with_the_one_that_started_it(number):
+  owner = subprocess.Popen([sys.executable, '-c', OWNER], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+  pid = int(owner.stdout.readline())
+  owner.send_signal(number)
+  owner.communicate()
+  late = time.monotonic() + 120
+  while _runs(pid) and time.monotonic() < late:
+    time.sleep(0.1)
+  assert not _runs(pid)
+
+
+def _runs(pid):
+  status = pathlib.Path(f'/proc/{pid}/status')
+  try:
+    return 'State:\tZ' not in status.read_text()
+  except FileNotFoundError:
+    return False
