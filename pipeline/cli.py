@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from configs.errors import UserError
-from pipeline import errors
+from pipeline import errors, garbage
 from pipeline.examples import EXAMPLES
 from pipeline.options import (
   CONFIG,
@@ -83,6 +83,7 @@ class _Group(_Section):
   """The one handler of every command's errors; suggests no hidden options where one is misspelled."""
 
   def invoke(self, ctx: click.Context) -> Any:
+    garbage.left_at_exit()
     try:
       with errors.ended_by_signals():
         return super().invoke(ctx)

@@ -50,11 +50,7 @@ def code_version(*roots: str, folder: pathlib.Path = _FOLDER) -> str:
   Returns 16 hexadecimal digits; equal code in another place, or under another Python, gives the same ones. Raises
   `ImportError` where there is no such module.
   """
-  digest = hashlib.sha256()
-  for module in sorted(closure(*roots, folder=folder)):
-    digest.update(f'{module}\0{_read(module, folder).code}\0'.encode())
-  digest.update(_libraries())
-  return digest.hexdigest()[:16]
+  return _below(folder).version(*roots)
 
 
 def step_version(component: type[Any], folder: pathlib.Path = _FOLDER) -> str:
@@ -70,9 +66,10 @@ def step_roots(component: type[Any]) -> tuple[str, ...]:
 
 def run_version(folder: pathlib.Path = _FOLDER) -> str:
   """The code version of a whole run: of all steps that there may be."""
-  wiring = [module for module in closure(_WIRING, folder=folder) if module.startswith('pipeline.')]
-  named = {name for module in wiring for name in _modules(_read(module, folder).named, folder)}
-  return code_version(*(name for name in named if name.startswith('components.')), folder=folder)
+  sources = _below(folder)
+  wiring = [module for module in sources.closure(_WIRING) if module.startswith('pipeline.')]
+  named = {name for module in wiring for name in sources.modules(sources.read(module).named)}
+  return sources.version(*(name for name in named if name.startswith('components.')))
 
 
 def sources_digest(folder: pathlib.Path = _FOLDER) -> str:
@@ -80,10 +77,15 @@ def sources_digest(folder: pathlib.Path = _FOLDER) -> str:
 
   Twenty times as fast as `run_version`, which changes with less.
   """
-  digest = hashlib.sha256(_libraries())
-  for file in sorted(file for room in _ROOMS for file in (folder / room).rglob('*.py')):
-    digest.update(f'{file.relative_to(folder)}\0'.encode() + hashlib.sha256(file.read_bytes()).digest())
-  return digest.hexdigest()[:16]
+  return _below(folder).digest()
+
+
+def closure(*roots: str, folder: pathlib.Path = _FOLDER) -> frozenset[str]:
+  """The modules of this project that run where `roots` do; of a package, its `__init__`.
+
+  Raises `ImportError` where a root is no module, and nothing in one.
+  """
+  return _below(folder).closure(*roots)
 
 
 def git_commit(folder: pathlib.Path = _FOLDER) -> str | None:
@@ -103,43 +105,105 @@ def git_commit(folder: pathlib.Path = _FOLDER) -> str | None:
   return found.stdout.strip() or None
 
 
-def _libraries() -> bytes:
-  return b''.join(f'{library}=={importlib.metadata.version(library)}\0'.encode() for library in _LIBRARIES)
+class _Sources:
+  """The source files of the rooms below a folder, each as it was when it was first asked for."""
+
+  def __init__(self, folder: pathlib.Path) -> None:
+    self._folder = folder
+    self._files = sorted(file for room in _ROOMS for file in (folder / room).rglob('*.py'))
+    paths = {'.'.join(file.relative_to(folder).with_suffix('').parts): file for file in self._files}
+    packages = {name.removesuffix('.__init__'): file for name, file in paths.items()}
+    self._paths = packages | paths  # A module goes before a package of its name.
+    self._bytes: dict[pathlib.Path, bytes] = {}
+    self._read: dict[str, _Source] = {}
+    self._libraries = b''.join(f'{name}=={importlib.metadata.version(name)}\0'.encode() for name in _LIBRARIES)
+
+  def digest(self) -> str:
+    """See `sources_digest`."""
+    digest = hashlib.sha256(self._libraries)
+    for file in self._files:
+      digest.update(f'{file.relative_to(self._folder)}\0'.encode() + hashlib.sha256(self._text(file)).digest())
+    return digest.hexdigest()[:16]
+
+  def version(self, *roots: str) -> str:
+    """See `code_version`."""
+    digest = hashlib.sha256()
+    for module in sorted(self.closure(*roots)):
+      digest.update(f'{module}\0'.encode() + self.read(module).digest)
+    digest.update(self._libraries)
+    return digest.hexdigest()[:16]
+
+  def closure(self, *roots: str) -> frozenset[str]:
+    """See `closure`."""
+    found: set[str] = set()
+    passed: set[str] = set()
+    todo: list[str] = []
+    for root in roots:
+      module = self._module_of(root)
+      if module is None:
+        raise ImportError(f"No module '{root}' to take the code version of.")
+      todo.append(module)
+    while todo:
+      module = todo.pop()
+      if module in found:
+        continue
+      found.add(module)
+      todo += (named for named in self.modules(self.read(module).named) if not named.startswith(_OWN_MODELS))
+      parts = module.split('.')
+      for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
+        # What a package's functions import happens only to who calls them.
+        if package not in passed and package in self._paths:
+          passed.add(package)
+          todo += self.modules(self.read(package).named_at_once)
+    return frozenset(found | passed)
+
+  def modules(self, paths: Iterable[str]) -> list[str]:
+    """The modules that dotted paths name, or that hold what they name."""
+    filled_in = (each for path in paths for each in self._filled_in(path))
+    return [module for each in filled_in if (module := self._module_of(each)) is not None]
+
+  def read(self, module: str) -> _Source:
+    """A module that is there."""
+    if module not in self._read:
+      path = self._paths[module]
+      package = module if path.name == '__init__.py' else module.rpartition('.')[0]
+      self._read[module] = _source(self._text(path), package)
+    return self._read[module]
+
+  def _text(self, file: pathlib.Path) -> bytes:
+    if file not in self._bytes:
+      self._bytes[file] = file.read_bytes()
+    return self._bytes[file]
+
+  def _filled_in(self, path: str) -> list[str]:
+    """The path itself; for one with a blank, those of all modules that it may name."""
+    package, blank, _ = path.partition('.{}')
+    if not blank:
+      return [path]
+    files = (self._folder / package.replace('.', '/')).glob('*.py')
+    return [f'{package}.{file.stem}' for file in files if file.stem != '__init__']
+
+  def _module_of(self, path: str) -> str | None:
+    while path and path not in self._paths:
+      path = path.rpartition('.')[0]
+    return path or None
 
 
-def closure(*roots: str, folder: pathlib.Path = _FOLDER) -> frozenset[str]:
-  """The modules of this project that run where `roots` do; of a package, its `__init__`.
-
-  Raises `ImportError` where a root is no module, and nothing in one.
-  """
-  found: set[str] = set()
-  passed: set[str] = set()
-  todo: list[str] = []
-  for root in roots:
-    module = _module_of(root, folder)
-    if module is None:
-      raise ImportError(f"No module '{root}' to take the code version of.")
-    todo.append(module)
-  while todo:
-    module = todo.pop()
-    if module in found:
-      continue
-    found.add(module)
-    todo += (named for named in _modules(_read(module, folder).named, folder) if not named.startswith(_OWN_MODELS))
-    parts = module.split('.')
-    for package in ('.'.join(parts[:count]) for count in range(1, len(parts))):
-      # What a package's functions import happens only to who calls them.
-      if package not in passed and _path(package, folder) is not None:
-        passed.add(package)
-        todo += _modules(_read(package, folder).named_at_once, folder)
-  return frozenset(found | passed)
+@functools.cache
+def _own() -> _Sources:
+  """This project's, read once: what is changed under a process is no code that it runs."""
+  return _Sources(_FOLDER)
 
 
-class _Source(ast.NodeVisitor):
+def _below(folder: pathlib.Path) -> _Sources:
+  return _own() if folder == _FOLDER else _Sources(folder)
+
+
+class _Source:
   """A module as the digest sees it.
 
   Attributes:
-    code: its syntax tree as text. Empty fields are left out, since each Python has others.
+    digest: of its syntax tree. Empty fields are left out, since each Python has others.
     named: dotted paths that it imports, or that stand in its strings.
     named_at_once: those of them that importing it comes by, without what its functions name.
   """
@@ -150,55 +214,63 @@ class _Source(ast.NodeVisitor):
     self._functions = 0
     self.named: set[str] = set()
     self.named_at_once: set[str] = set()
-    self.visit(ast.parse(text))
-    self.code = '\n'.join(self._parts)
+    self._visit(ast.parse(text))
+    self.digest = hashlib.sha256('\n'.join(self._parts).encode()).digest()
+    self._parts.clear()
 
-  def generic_visit(self, node: ast.AST) -> None:
-    self._parts.append(type(node).__name__)
-    for name, value in ast.iter_fields(node):
-      if value is not None and value != []:
-        self._parts.append(f'{name}[')
-        self._visit_all(value if isinstance(value, list) else [value])
-        self._parts.append(']')
+  def _visit(self, node: Any) -> None:
+    """Adds a node, and what is below it; `ast.NodeVisitor` takes twice as long."""
+    kind = type(node)
+    if kind in _IMPORTS:
+      self._name_imports(node)
+    in_function = kind in _FUNCTIONS
+    self._functions += in_function
+    self._parts.append(kind.__name__)
+    for name in node._fields:
+      value = getattr(node, name, None)
+      if value is None or name in _NO_CODE:
+        continue
+      if isinstance(value, ast.AST):
+        self._parts.append(name)
+        self._visit(value)
+      elif not isinstance(value, list):
+        self._parts.append(repr(value))
+        if kind is ast.Constant and isinstance(value, str) and _DOTTED.fullmatch(value):
+          self._name(value)
+      elif value:
+        self._parts.append(name)
+        self._visit_all(value)
+    self._parts.append(')')
+    self._functions -= in_function
 
   def _visit_all(self, values: list[Any]) -> None:
-    """What a field holds; no docstring, no `__all__`, and nothing that only a type checker reads."""
+    """What a list holds; no docstring, no `__all__`, and nothing that only a type checker reads."""
     for value in values:
-      if isinstance(value, ast.If) and _is_type_checking(value.test):
-        self._visit_all(value.orelse)
-      elif not isinstance(value, ast.AST):
+      if not isinstance(value, ast.AST):
         self._parts.append(repr(value))
+      elif isinstance(value, ast.If) and _is_type_checking(value.test):
+        self._visit_all(value.orelse)
       elif not _is_docstring(value) and not _is_all(value):
-        self.visit(value)
+        self._visit(value)
 
-  def visit_Constant(self, node: ast.Constant) -> None:
-    self._parts.append(repr(node.value))
-    if isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
-      self._name(node.value)
-
-  def visit_Import(self, node: ast.Import) -> None:
+  def _name_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+    base = ''
+    if isinstance(node, ast.ImportFrom):
+      base = importlib.util.resolve_name(f'{"." * node.level}{node.module or ""}', self._package) + '.'
     for alias in node.names:
-      self._name(alias.name)
-    self.generic_visit(node)
-
-  def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-    base = importlib.util.resolve_name(f'{"." * node.level}{node.module or ""}', self._package)
-    for alias in node.names:
-      self._name(f'{base}.{alias.name}')
-    self.generic_visit(node)
-
-  def visit_FunctionDef(self, node: ast.AST) -> None:
-    self._functions += 1
-    self.generic_visit(node)
-    self._functions -= 1
-
-  visit_AsyncFunctionDef = visit_Lambda = visit_FunctionDef  # noqa: N815
+      self._name(f'{base}{alias.name}')
 
   def _name(self, path: str) -> None:
     if path.partition('.')[0] in _ROOMS:
       self.named.add(path)
       if not self._functions:
         self.named_at_once.add(path)
+
+
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_NO_CODE = ('ctx', 'kind')
+"""Fields: whether a name is read or set shows by where it stands; the other one is the `u` before a text."""
 
 
 def _is_docstring(part: ast.AST) -> bool:
@@ -215,38 +287,3 @@ def _is_type_checking(test: ast.expr) -> bool:
 
 
 _source = functools.cache(_Source)
-
-
-def _read(module: str, folder: pathlib.Path) -> _Source:
-  path = _path(module, folder)
-  assert path is not None
-  return _source(path.read_bytes(), module if path.name == '__init__.py' else module.rpartition('.')[0])
-
-
-def _modules(paths: Iterable[str], folder: pathlib.Path) -> list[str]:
-  filled_in = (each for path in paths for each in _filled_in(path, folder))
-  return [module for each in filled_in if (module := _module_of(each, folder)) is not None]
-
-
-def _filled_in(path: str, folder: pathlib.Path) -> list[str]:
-  """The path itself; for one with a blank, those of all modules that it may name."""
-  package, blank, _ = path.partition('.{}')
-  if not blank:
-    return [path]
-  files = (folder / package.replace('.', '/')).glob('*.py')
-  return [f'{package}.{file.stem}' for file in files if file.stem != '__init__']
-
-
-def _path(module: str, folder: pathlib.Path) -> pathlib.Path | None:
-  """The file of a module; `None` where there is none of that name."""
-  if module.partition('.')[0] not in _ROOMS:
-    return None
-  stem = f'{folder}/{module.replace(".", "/")}'
-  return next((path for path in map(pathlib.Path, (f'{stem}.py', f'{stem}/__init__.py')) if path.is_file()), None)
-
-
-def _module_of(path: str, folder: pathlib.Path) -> str | None:
-  """The module that a dotted path names, or that holds what it names."""
-  while path and _path(path, folder) is None:
-    path = path.rpartition('.')[0]
-  return path or None

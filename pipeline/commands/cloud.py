@@ -21,6 +21,7 @@ from configs.operations import Retraining
 from configs.records import Record, RecordPart
 from configs.run import RunConfig
 from models.whole_files import write_whole
+from pipeline import garbage
 from pipeline.cloud.compiled import CompiledPipeline, check_suffix, write_compiled
 from pipeline.cloud.settings import (
   TargetError,
@@ -99,7 +100,7 @@ def compile_checked(config: RunConfig, source: DataSource, target: Target, conso
   platform = platform_settings(config.platform)
   if importlib.util.find_spec('kfp') is None:
     raise TargetError(_NO_KFP)
-  with console.status('loading TFX …'):
+  with console.status('loading TFX …'), garbage.none_expected():
     terminal.prepare()
     from pipeline.cloud import compiler, lint
   compiled = compiler.compile_pipeline(config, source, platform, target)

@@ -21,7 +21,7 @@ from models.charts import SPACE
 from models.compression.training_charts import CURVES_PICTURE
 from models.release import served_alteration
 from models.served_versions import served_version
-from pipeline import sources
+from pipeline import garbage, sources
 from pipeline.commands.session import AS_USUAL, Manner, Session, look_at_rides, opened, or_warned, say, tell
 from pipeline.errors import interrupted_by
 from pipeline.local import unchanged
@@ -92,7 +92,8 @@ def _run_whole(session: Session, force: bool) -> int:
   look_at_rides(session)
 
   def job(observer: StepObserver, rewriting: RewritingAhead | None = None) -> Summary:
-    from pipeline.local import run as local_run
+    with garbage.none_expected():
+      from pipeline.local import run as local_run
 
     notes = window.notes() if window else ()
     return local_run.run(config, resolved, output, observer, notes=notes, start=session.start, rewriting=rewriting)
@@ -108,7 +109,7 @@ def perform(session: Session, job: Callable[[StepObserver, RewritingAhead], Summ
   """
   config, output, console = session.config, session.output, session.console
   with RewritingAhead() as rewriting:
-    with console.status('loading TFX …'):
+    with console.status('loading TFX …'), garbage.none_expected():
       from pipeline.commands.operations import remove_expired
       from pipeline.operations.store import open_store
       from pipeline.report.kept import keep

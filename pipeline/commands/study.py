@@ -20,6 +20,7 @@ from configs.layers import model_layers
 from configs.run import RunConfig
 from configs.study import QUICK, StudyBlock, study_block
 from models.whole_files import write_whole
+from pipeline import garbage
 from pipeline.local import terminal
 from pipeline.local.output import OutputDirectory
 from pipeline.options import data_setting, print_json
@@ -118,7 +119,7 @@ def run(config: RunConfig, source: DataSource, output: OutputDirectory, as_json:
   log = output.logs / f'{datetime.datetime.now():%Y%m%d-%H%M%S}.log'
   with terminal.captured(log) as console:
     console.quiet = as_json
-    with console.status('loading TensorFlow …'):
+    with console.status('loading TensorFlow …'), garbage.none_expected():
       terminal.prepare()
       from components.ride_example_gen.listing import passed_over_sentence
       from components.ride_example_gen.spans import list_inputs

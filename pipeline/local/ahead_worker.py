@@ -15,15 +15,16 @@ def main() -> None:
 
   It ends when the input does, as it does with the process that started this one.
   """
-  from pipeline import lazy_packages
+  from pipeline import garbage, lazy_packages
 
   names = os.fdopen(os.dup(1), 'w', buffering=1)
   os.dup2(2, 1)  # Whatever a library prints must not end up between the names.
   lazy_packages.install()
 
-  from tfx.utils import json_utils
+  with garbage.none_expected():
+    from tfx.utils import json_utils
 
-  from components.quantization_rewriter.component import rewrite_ahead
+    from components.quantization_rewriter.component import rewrite_ahead
 
   text = sys.stdin.readline()
   if not text:

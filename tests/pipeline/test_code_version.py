@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.metadata
+import os
 import pathlib
 import re
 import shutil
@@ -376,6 +377,26 @@ def test_which_steps_run_again_where_a_line_is_changed(copy, thing):
 def test_a_copy_is_the_same_code(copy):
   assert [step_version(step, copy) for step in STEPS] == [step_version(step) for step in STEPS]
   assert run_version(copy) == run_version()
+
+
+def test_what_is_changed_under_a_process_is_no_code_that_it_runs(copy):
+  """Or a run would note the code that it began with beside the sources that it ended with."""
+  code = (
+    'import pathlib\n'
+    'from pipeline.code_version import run_version, sources_digest\n'
+    'before = run_version(), sources_digest()\n'
+    'path = pathlib.Path("models/fare_model.py")\n'
+    'path.write_bytes(path.read_bytes() + b"CHANGED = 1\\n")\n'
+    'print(before == (run_version(), sources_digest()), before[0])\n'
+  )
+  text = (copy / 'models' / 'fare_model.py').read_bytes()
+  command = [sys.executable, '-c', code]
+  try:
+    own = subprocess.run(command, capture_output=True, text=True, cwd=copy, env={**os.environ, 'PYTHONPATH': str(copy)})
+    assert own.stdout.split() == ['True', run_version()], own.stderr
+    assert run_version(copy) != run_version()
+  finally:
+    (copy / 'models' / 'fare_model.py').write_bytes(text)
 
 
 @pytest.mark.parametrize('step', STEPS)

@@ -112,8 +112,8 @@ def test_columns_of_the_statistics_by_name(tmp_path):
 
 def test_code_in_a_fixed_order(monkeypatch):
   before = code_version.code_version('components.pusher.component')
-  named = code_version._modules
-  monkeypatch.setattr(code_version, '_modules', lambda *given: sorted(named(*given), reverse=True))
+  named = code_version._Sources.modules
+  monkeypatch.setattr(code_version._Sources, 'modules', lambda *given: sorted(named(*given), reverse=True))
   assert code_version.code_version('components.pusher.component') == before
 
 

@@ -1,5 +1,6 @@
 """A lite file in a process of its own: the same fares, and no crash, kill or hang that reaches the parent."""
 
+import io
 import os
 import pathlib
 import signal
@@ -13,6 +14,7 @@ import pytest
 from configs.loading import load
 from models.lite.client import LiteFileError, LiteModel
 from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
+from models.lite.worker import read_message, write_message
 from tests.models.lite.small_files import preset_lite_file, some_rides
 
 
@@ -37,6 +39,41 @@ def is_gone(pid):
   with pytest.raises(ChildProcessError):
     os.waitpid(pid, os.WNOHANG)
   return True
+
+
+MESSAGE = {
+  'number': np.array(3),
+  'text': np.array('Straße'),
+  'empty text': np.array(''),
+  'texts': np.array(['a', 'bcd']),
+  'flag': np.array(True),
+  'none': np.zeros((0, 3), np.float32),
+  'every other': np.arange(12).reshape(3, 4)[:, ::2],
+  'big endian': np.array([1.5, -0.0, np.nan], '>f4'),
+}
+
+
+def test_a_message_arrives_as_it_was_sent():
+  stream = io.BytesIO()
+  write_message(stream, MESSAGE)
+  write_message(stream, {'next': np.array(1)})
+  stream.seek(0)
+  found = read_message(stream)
+  assert found is not None
+  assert list(found) == list(MESSAGE)
+  for name, array in MESSAGE.items():
+    assert (found[name].dtype, found[name].shape) == (array.dtype, array.shape)
+    assert found[name].tobytes() == array.tobytes()
+    assert found[name].flags.writeable
+  assert read_message(stream) == {'next': 1}
+  assert read_message(stream) is None
+
+
+def test_a_message_that_is_cut_anywhere_is_none():
+  stream = io.BytesIO()
+  write_message(stream, MESSAGE)
+  content = stream.getvalue()
+  assert [length for length in range(len(content)) if read_message(io.BytesIO(content[:length])) is not None] == []
 
 
 def test_fares_are_those_of_the_client(path, rides):
