@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from configs.base import Config, PositiveFloat, Problem, joined, one_or_more
-from configs.records import RESAMPLES
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more
+from configs.records import MOST_JUDGED, RESAMPLES
 
 
 class MetricName(str, enum.Enum):
@@ -62,13 +62,16 @@ class Task(Config):
     classes: names of the classes for pages and slices; their numbers where it is left out.
     group: a column of the examples; those that share a value are drawn together by intervals. Each example is drawn by
       itself where it is left out.
-    slices: columns of the examples, the label among them; examples of each value are also judged by themselves.
+    slices: columns of the examples, the label among them; examples of each value are also judged by themselves, and so
+      are those without one.
     metric: judged; the kind's first one where it is left out. The others are shown.
     limit: what a file must reach: at least that accuracy or AUC, at most that error.
     max_loss: how much worse than the float32 file of the dense base a file may be: in accuracy or AUC as a difference
       (0.01 is one point), in errors as a share (0.01 is 1 %).
     worst_slice_loss: the same of the worst slice; `null` judges none.
     max_loss_to_served: the same, compared with the file that serves now.
+    judged_examples: the most examples of the eval split that finished files are judged on; of a split with more, a
+      random sample of so many, the same for every file.
     resamples: draws behind each 95 % interval.
     unit: of the labels of a regression, for sentences.
     name: of the model in manifests; the module of `build_fn` where it is left out.
@@ -85,6 +88,7 @@ class Task(Config):
   max_loss: PositiveFloat | None = 0.01
   worst_slice_loss: PositiveFloat | None = 0.05
   max_loss_to_served: PositiveFloat | None = 0.02
+  judged_examples: PositiveInt = MOST_JUDGED
   resamples: Annotated[int, Field(ge=100, le=100_000)] = RESAMPLES
   unit: str = ''
   name: str = ''

@@ -183,7 +183,8 @@ class CompressionGate(base_component.BaseComponent):
 
   Args:
     variants: of a `QuantizationRewriter`.
-    examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
+    examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`, or
+      `judged_examples` of the task).
     task: the user's own model; in place of `evaluation`, `dataset` and `shadow`.
     training: what it was trained by; of a task alone.
     transform_graph: of a task that has one.

@@ -62,7 +62,7 @@ class RawTaskExamples:
   """One split as finished files take it; see `models.protocols.RawExamples`.
 
   Attributes:
-    others: the task's slices and group, [examples] by name, as the examples have them.
+    others: the task's slices and group, [examples] by name, as the examples have them; see `absent`.
   """
 
   columns: Mapping[str, np.ndarray]
@@ -280,10 +280,20 @@ def _spec_of(files: Sequence[str], name: str) -> tf.io.FixedLenFeature:
     feature = tf.train.Example.FromString(record).features.feature
     kind = feature[name].WhichOneof('kind') if name in feature else None
     if kind:
-      types = {'int64_list': (tf.int64, -1), 'float_list': (tf.float32, np.nan), 'bytes_list': (tf.string, b'')}
-      dtype, absent = types[kind]
-      return tf.io.FixedLenFeature([1], dtype, default_value=[absent])
+      dtype = {'int64_list': tf.int64, 'float_list': tf.float32, 'bytes_list': tf.string}[kind]
+      return tf.io.FixedLenFeature([1], dtype, default_value=[_ABSENT[dtype]])
   raise ModelError(f"The examples have no column '{name}'; where there is a graph, preprocessing_fn has to hand it on.")
+
+
+_ABSENT = {tf.int64: np.iinfo(np.int64).min, tf.float32: np.nan, tf.string: b''}
+"""What stands for a missing value, by type: of whole numbers the least one, as any other is somebody's code."""
+
+
+def absent(column: np.ndarray) -> np.ndarray:
+  """Which values of a column of `RawTaskExamples.others` are missing: bool [examples]; an empty text is, too."""
+  if column.dtype.kind == 'f':
+    return np.isnan(column)
+  return column == (_ABSENT[tf.int64] if column.dtype.kind == 'i' else _ABSENT[tf.string])
 
 
 _LOOKED_AT = 1000
