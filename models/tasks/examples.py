@@ -38,11 +38,13 @@ class TaskExamples:
   Attributes:
     labels: float32 [examples]; the numbers of classes where those are predicted.
     groups: int64 [examples]; each example is one where the task names no column.
+    classifies: whether the labels are classes.
   """
 
   inputs: Mapping[str, np.ndarray]
   labels: np.ndarray
   groups: np.ndarray
+  classifies: bool = False
   terms: ClassVar[Terms] = Terms()
 
   @functools.cached_property
@@ -54,7 +56,8 @@ class TaskExamples:
     return len(self.labels)
 
   def __getitem__(self, rows: np.ndarray) -> TaskExamples:
-    return TaskExamples({k: v[rows] for k, v in self.inputs.items()}, self.labels[rows], self.groups[rows])
+    inputs = {name: column[rows] for name, column in self.inputs.items()}
+    return TaskExamples(inputs, self.labels[rows], self.groups[rows], self.classifies)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,7 +192,7 @@ class TaskInputs:
       raise FailedError(f'The {split} split holds no example.')
     labels = self._checked(columns[self._task.label], split)
     inputs = {name: columns[name].astype(self._types[name].as_numpy_dtype) for name in self._own}
-    return TaskExamples(inputs, labels, _groups(columns, self._task.group, len(labels)))
+    return TaskExamples(inputs, labels, _groups(columns, self._task.group, len(labels)), bool(self._classes))
 
   def _checked(self, labels: np.ndarray, split: str) -> np.ndarray:
     """Float32 [examples]; refused where they are no labels of the task."""
