@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more
 from configs.records import MOST_JUDGED, RESAMPLES
@@ -93,13 +93,19 @@ class Task(Config):
   unit: str = ''
   name: str = ''
 
+  @field_validator('metric', mode='before')
+  @classmethod
+  def _of_its_kind(cls, value: object, info: ValidationInfo) -> object:
+    kind = info.data.get('kind')
+    if kind is None or value is None or value in kind.metrics:
+      return value
+    known = joined(metric.value for metric in kind.metrics)
+    raise ValueError(f'must be one of {known} for a {kind.value}, got {getattr(value, "value", value)}.')
+
   def problems(self) -> Iterator[Problem]:
     if not _PATH.fullmatch(self.build_fn):
       message = 'must be the dotted path of a function that makes the model, such as my_package.model.build, got'
       yield Problem('build_fn', f"{message} '{self.build_fn}'.")
-    if self.metric is not None and self.metric not in self.kind.metrics:
-      known = joined(metric.value for metric in self.kind.metrics)
-      yield Problem('metric', f'must be one of {known} for a {self.kind.value}, got {self.metric.value}.')
     if self.classes and self.kind is TaskKind.REGRESSION:
       yield Problem('classes', 'has no effect in a regression; leave it out.')
     if len(self.classes) == 1:
