@@ -1,6 +1,7 @@
 """What a user may change: typed models, presets and how they are read. Knows no other room."""
 
 __all__ = [
+  'amounts',
   'base',
   'beam',
   'checks',
