@@ -20,6 +20,7 @@ __all__ = [
   'notify',
   'numbers',
   'operations',
+  'pairs',
   'parts',
   'platform',
   'presets',
