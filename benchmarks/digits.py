@@ -89,7 +89,7 @@ def split(seed: int) -> tuple[TaskExamples, RawTaskExamples]:
   order = np.random.default_rng(seed).permutation(len(digits))
   pictures, labels = (images / 16).astype(np.float32).reshape(-1, 8, 8, 1), digits.astype(np.float32)
   held, rest = np.split(order, [len(order) // 4])
-  train = TaskExamples({'image': pictures[rest]}, labels[rest], np.arange(len(rest)))
+  train = TaskExamples({'image': pictures[rest]}, labels[rest], np.arange(len(rest)), classifies=True)
   return train, RawTaskExamples({'image': pictures[held]}, labels[held], np.arange(len(held)), {})
 
 
@@ -107,7 +107,7 @@ def measure(net: str, seed: int, folder: pathlib.Path) -> dict[str, Cell]:
     unit='',
     build=build,
     examples=train,
-    held_out=TaskExamples(held_out.columns, held_out.labels, held_out.groups),
+    held_out=TaskExamples(held_out.columns, held_out.labels, held_out.groups, classifies=True),
     exporter=SharingExporter(lambda model: TaskServing(model, inputs)),
     logs=str(folder / 'logs'),
     checkpoints=str(folder / 'checkpoints'),

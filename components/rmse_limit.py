@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tfx.dsl.io import fileio
 
+from configs.amounts import amount
 from configs.errors import FailedError
 from configs.evaluation import Evaluation
 from models.compression.records import TrainingReport, report_file
@@ -36,6 +37,6 @@ def rmse_limit(evaluation: Evaluation, model: str, unit: str = '') -> RmseLimit:
       'share of: train again, or set evaluation.max_rmse.'
     )
   share, deviation = evaluation.max_rmse_share, report.labels.deviation
-  what = f'{deviation:.3f} {unit}'.rstrip()
+  what = amount(deviation, unit, 3)
   setting = f'evaluation.max_rmse_share: {share:g} of {what}, the standard deviation of the fares trained on'
   return RmseLimit(share * deviation, setting)

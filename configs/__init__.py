@@ -1,6 +1,7 @@
 """What a user may change: typed models, presets and how they are read. Knows no other room."""
 
 __all__ = [
+  'amounts',
   'base',
   'beam',
   'checks',
@@ -19,6 +20,7 @@ __all__ = [
   'notify',
   'numbers',
   'operations',
+  'pairs',
   'parts',
   'platform',
   'presets',

@@ -12,6 +12,7 @@ from configs.features import Features
 from configs.layer_names import CLIP_LAYER
 from configs.layers import Layer, LayerKind, embeddings, has_numeric
 from configs.model import Activation, Model
+from configs.pairs import aware, channels_beside_aware, float_beside_aware, integers_left, sparse
 from configs.pruning import kernel_problems, pruning_steps
 from configs.recipe import GROUPS, Clustering, Pruning, Quantization, Recipe
 from configs.reduction import Reduction
@@ -132,7 +133,7 @@ def scheme_problems(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[
     _tolerance(scheme),
     _calibration(scheme),
     _float_layers(scheme, recipes, layers),
-    _sparse(scheme, recipes),
+    sparse(scheme, recipes),
     _integer_only(scheme, recipes, layers),
     _per_channel(scheme, recipes),
   )
@@ -166,58 +167,28 @@ def _float_layers(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[La
       messages.append(f"unknown layer '{name}'. The dense layers are {', '.join(dense)}.{nearest(name, dense)}")
   if set(dense) <= set(scheme.float_layers):
     messages.append(f'has every dense layer, so that none would be {scheme.precision.value}; leave one of them out.')
-  aware = [recipe.name for recipe in recipes if recipe.quantization and scheme.precision is Precision.INT8]
-  if scheme.float_layers and aware and not messages:
-    layer = scheme.float_layers[0]
-    mend = f'leave this scheme out, and {layer} out of quantization.layers instead (as qat_partial does with fare)'
-    what = f'has no place beside {joined(aware)} of training.recipes, trained for 8 bits'
-    messages.append(f'{what}: the training decides which layers have them; {mend}, or take other recipes.')
   yield from (Problem('float_layers', message) for message in messages)
-
-
-def _sparse(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
-  if not scheme.sparse or any(applies(scheme, recipe) for recipe in recipes):
-    return
-  facts = scheme.precision.facts
-  if facts.never_sparse:
-    yield Problem('sparse', f'must be false with precision {scheme.precision.value}: {facts.never_sparse}.')
-    return
-  if not any(recipe.pruning for recipe in recipes):
-    lack = 'no recipe of this run prunes; sparse encoding would change nothing'
-  else:
-    bits = '8-bit' if scheme.precision.is_quantized else 'float'
-    size = f" whose inputs are a multiple of {facts.sparse_inputs}, which TFLite's {bits} kernels want"
-    lack = f'no recipe of this run prunes in blocks{size}; no file would be encoded sparsely'
-  example = 'blocks_16x1_80' if scheme.precision.is_quantized else 'blocks_4x1_80'
-  yield Problem('sparse', f'{lack}. Add one to training.recipes, such as {example}, or leave the scheme out.')
+  if not messages:
+    yield from float_beside_aware(scheme, recipes)
 
 
 def _integer_only(scheme: Scheme, recipes: Sequence[Recipe], layers: Sequence[Layer]) -> Iterator[Problem]:
   """What can't come of recipes that were trained for 8 bits in some layers."""
-  if not scheme.integer_only or scheme.precision is not Precision.INT8:
-    return
-  aware = {recipe.name: recipe.quantization for recipe in recipes if recipe.quantization}
   dense = _dense_names(layers)
-  for name, quantization in aware.items():
-    left = [layer for layer in dense if layer not in quantization.names(dense[:-1])]
+  for recipe in aware(scheme, recipes):
+    assert recipe.quantization is not None
+    left = [layer for layer in dense if layer not in recipe.quantization.names(dense[:-1])]
     if left:
-      what = f'must be false with {name} of training.recipes, which leaves {joined(left)} in float'
-      yield Problem(
-        'integer_only', f'{what}; take a recipe with quantization.layers core, such as qat, or the scheme int8.'
-      )
+      yield from integers_left(scheme, [recipe], joined(left))
 
 
 def _per_channel(scheme: Scheme, recipes: Sequence[Recipe]) -> Iterator[Problem]:
-  if not scheme.per_channel:
-    return
   clustered = [recipe.name for recipe in recipes if recipe.clustering]
-  aware = [recipe.name for recipe in recipes if recipe.quantization and scheme.precision is Precision.INT8]
-  if clustered:
+  if scheme.per_channel and clustered:
     why = 'a scale for each unit stores one value as several integers, which undoes clusters'
     yield Problem('per_channel', f'must be false with {joined(clustered)} of training.recipes: {why}.')
-  elif aware:
-    why = 'its kernels are on a grid of one scale'
-    yield Problem('per_channel', f'must be false with {joined(aware)} of training.recipes, trained for 8 bits: {why}.')
+  else:
+    yield from channels_beside_aware(scheme, recipes)
 
 
 _LEAST_RATIO = 0.5

@@ -122,7 +122,8 @@ class Calibration(Config):
   Attributes:
     rides: size of a sample of the training split, stratified by fare; when unset all of them, and of a large split
       `compression.calibration_rides`.
-    longest: how many of the highest fares are always in the sample, so that the ranges cover them.
+    longest: how many of the highest fares are always in the sample, so that the ranges cover them; of a model of
+      classes none, as none is the highest.
     seed: of the sample.
   """
 

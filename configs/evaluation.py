@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from configs.base import Config, PositiveFloat, PositiveInt, Problem, is_number, one_or_more, overridden, raise_any
 from configs.dataset import HOURS
-from configs.records import RESAMPLES
+from configs.records import MOST_JUDGED, RESAMPLES
 
 
 class Slices(Config):
@@ -81,7 +81,7 @@ class Evaluation(Config):
   """
 
   slices: Slices = Slices()
-  judged_rides: PositiveInt = 200_000
+  judged_rides: PositiveInt = MOST_JUDGED
   max_rmse: PositiveFloat | None = None
   max_rmse_share: PositiveFloat = 1.0
   max_rmse_increase: Annotated[float, Field(ge=0)] = 0.02

@@ -56,6 +56,9 @@ Beside the intervals and not in `configs.evaluation`, as the training needs it: 
 must not train them again.
 """
 
+MOST_JUDGED = 200_000
+"""Examples that finished files are judged on at most where no config sets their number; here for the same reason."""
+
 
 def estimate(figure: float | None) -> Estimate | None:
   """A number whose interval is not known; `None` stays `None`."""

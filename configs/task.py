@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from configs.base import Config, PositiveFloat, Problem, joined, one_or_more
-from configs.records import RESAMPLES
+from configs.base import Config, PositiveFloat, PositiveInt, Problem, joined, one_or_more
+from configs.records import MOST_JUDGED, RESAMPLES
 
 
 class MetricName(str, enum.Enum):
@@ -62,13 +62,16 @@ class Task(Config):
     classes: names of the classes for pages and slices; their numbers where it is left out.
     group: a column of the examples; those that share a value are drawn together by intervals. Each example is drawn by
       itself where it is left out.
-    slices: columns of the examples, the label among them; examples of each value are also judged by themselves.
+    slices: columns of the examples, the label among them; examples of each value are also judged by themselves, and so
+      are those without one.
     metric: judged; the kind's first one where it is left out. The others are shown.
     limit: what a file must reach: at least that accuracy or AUC, at most that error.
     max_loss: how much worse than the float32 file of the dense base a file may be: in accuracy or AUC as a difference
       (0.01 is one point), in errors as a share (0.01 is 1 %).
     worst_slice_loss: the same of the worst slice; `null` judges none.
     max_loss_to_served: the same, compared with the file that serves now.
+    judged_examples: the most examples of the eval split that finished files are judged on; of a split with more, a
+      random sample of so many, the same for every file.
     resamples: draws behind each 95 % interval.
     unit: of the labels of a regression, for sentences.
     name: of the model in manifests; the module of `build_fn` where it is left out.
@@ -85,17 +88,24 @@ class Task(Config):
   max_loss: PositiveFloat | None = 0.01
   worst_slice_loss: PositiveFloat | None = 0.05
   max_loss_to_served: PositiveFloat | None = 0.02
+  judged_examples: PositiveInt = MOST_JUDGED
   resamples: Annotated[int, Field(ge=100, le=100_000)] = RESAMPLES
   unit: str = ''
   name: str = ''
+
+  @field_validator('metric', mode='before')
+  @classmethod
+  def _of_its_kind(cls, value: object, info: ValidationInfo) -> object:
+    kind = info.data.get('kind')
+    if kind is None or value is None or value in kind.metrics:
+      return value
+    known = joined(metric.value for metric in kind.metrics)
+    raise ValueError(f'must be one of {known} for a {kind.value}, got {getattr(value, "value", value)}.')
 
   def problems(self) -> Iterator[Problem]:
     if not _PATH.fullmatch(self.build_fn):
       message = 'must be the dotted path of a function that makes the model, such as my_package.model.build, got'
       yield Problem('build_fn', f"{message} '{self.build_fn}'.")
-    if self.metric is not None and self.metric not in self.kind.metrics:
-      known = joined(metric.value for metric in self.kind.metrics)
-      yield Problem('metric', f'must be one of {known} for a {self.kind.value}, got {self.metric.value}.')
     if self.classes and self.kind is TaskKind.REGRESSION:
       yield Problem('classes', 'has no effect in a regression; leave it out.')
     if len(self.classes) == 1:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from markupsafe import Markup, escape
 
+from configs.amounts import amount_digits
+
 SPACE = '\N{NO-BREAK SPACE}'
 """Between a number and its unit."""
 
@@ -20,18 +22,13 @@ MISSING = '–'
 def number(value: float | None, digits: int | None = None) -> str:
   """A number with thousands separators and a true minus sign; `–` for none.
 
-  Args: digits: decimals; as many as an amount has when `None`, see `amount_digits`.
+  Args: digits: decimals; as many as an amount has when `None`, see `configs.amounts.amount_digits`.
   """
   if value is None or not math.isfinite(value):
     return MISSING
   digits = amount_digits(value) if digits is None else digits
   text = f'{value:,.{digits}f}'
   return text.lstrip('-') if float(text.replace(',', '')) == 0 else text.replace('-', '−')
-
-
-def amount_digits(value: float) -> int:
-  """Decimals of an amount: two, but none where it is in thousands, as it is in currencies of small units."""
-  return 0 if abs(value) >= 1000 else 2
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:

@@ -71,6 +71,10 @@ class Examples(_Labelled, Protocol):
   def tensors(self) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
     """The inputs by name, and the labels as float32 [examples, 1]; made once."""
 
+  @property
+  def classifies(self) -> bool:
+    """Whether labels are numbers of classes: none of them is higher than another."""
+
   def __getitem__(self: E, rows: np.ndarray) -> E:
     """Those at a boolean mask or integer index [n]."""
 

@@ -34,6 +34,7 @@ class Rides:
   fares: np.ndarray
   seconds: np.ndarray
   terms: ClassVar[Terms] = Terms(*TERMS)
+  classifies: ClassVar[bool] = False
 
   @property
   def labels(self) -> np.ndarray:

@@ -110,3 +110,21 @@ def test_processes_start_where_no_signal_comes_in_between():
 
 def _is_attribute(node, name):
   return isinstance(node, ast.Attribute) and node.attr == name
+
+
+def test_decimals_of_an_error_in_fares_are_decided_in_one_place():
+  """`configs.amounts` and, for pages, `models.charts.number`: no format of a fixed number of decimals."""
+  errors = ('rmse', 'mae', 'promised', 'root_mean_squared_error', 'mean_absolute_error', 'rmse_without_worst_5')
+
+  def fixed(node):
+    if not isinstance(node, ast.FormattedValue) or node.format_spec is None:
+      return False
+    named = {
+      getattr(inner, 'attr', getattr(inner, 'id', '')) for inner in ast.walk(node.value)
+    }  # fmt: skip
+    return bool(named & {*errors}) and ast.unparse(node.format_spec).strip("f'").endswith('f')
+
+  assert _where(fixed) == set()
+  assert _where(lambda node: isinstance(node, ast.FunctionDef) and node.name == 'amount_digits') == {
+    'configs/amounts.py'
+  }

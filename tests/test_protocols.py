@@ -80,6 +80,7 @@ class Points:
   labels: np.ndarray
   groups: np.ndarray
   terms: ClassVar[Terms] = Terms('point', 'points', 'heights', 'sites')
+  classifies: ClassVar[bool] = False
 
   @functools.cached_property
   def tensors(self):

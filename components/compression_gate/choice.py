@@ -16,6 +16,7 @@ from tfx.dsl.io import fileio
 
 from components.compression_gate.measuring import Measured
 from components.quantization_rewriter.records import VARIANTS_FILE, ConvertedVariant, VariantsRecord
+from configs.amounts import amount, amount_digits, bound
 from configs.compression import Budget, Compression, JudgedOn, Objective, Precision
 from configs.recipe import DENSE
 from configs.records import Estimate
@@ -147,7 +148,7 @@ class Thresholds(NamedTuple):
 
   def amount(self, error: float, decimals: int = 3) -> str:
     """An error with its unit."""
-    return f'{error:.{decimals}f} {self.unit}'.rstrip()
+    return amount(error, self.unit, decimals)
 
 
 NO_THRESHOLDS = Thresholds()
@@ -232,7 +233,7 @@ def _thresholds(candidate: Candidate, thresholds: Thresholds, served: Served | N
   metric, value, limit = candidate.metric, candidate.errors.error.value, thresholds.error
   up, unit = metric.larger_is_better, f' {thresholds.unit}'.rstrip()
   if math.isfinite(limit) and _is_worse(value, limit, up):
-    shown, shown_limit = _apart(value, limit, 3)
+    shown, shown_limit = _apart(value, limit, amount_digits(limit, 3))
     beyond = f'{"below" if up else "above"} the limit of {shown_limit}{unit}'
     sentence = f'{metric.name} is {shown}{unit}, {beyond} ({thresholds.setting})'
     yield Miss(Limit.MAX_RMSE, sentence, _excess(value, limit, up))
@@ -315,7 +316,7 @@ def _apart(value: float, limit: float, decimals: int) -> tuple[str, str]:
 
 def _rounded(value: float, decimals: int) -> str:
   """With so many decimals; without the sign of a zero."""
-  return f'{round(value, decimals) + 0.0:.{decimals}f}'
+  return f'{round(value, decimals) + 0.0:,.{decimals}f}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -369,8 +370,8 @@ def choose(
     facts = f'{best.microseconds:.1f} µs for one {best.terms.example}, {facts}'
   facts = f'objective {objective.value}: {facts}, {best.metric.relative} {_rounded(best.errors.ratio.value, 3)}'
   if math.isfinite(thresholds.error):
-    bound = f'at {"least" if best.metric.larger_is_better else "most"} {thresholds.error:g}'
-    facts = f'{facts}, {best.metric.name} {thresholds.amount(best.errors.error.value)} of {bound}'
+    limit = f'at {"least" if best.metric.larger_is_better else "most"} {bound(thresholds.error)}'
+    facts = f'{facts}, {best.metric.name} {thresholds.amount(best.errors.error.value)} of {limit}'
   if len(keep) == 1:
     how = 'the only variant that keeps'
   elif len(equal) == 1 or objective is Objective.ERROR:

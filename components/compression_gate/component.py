@@ -35,14 +35,15 @@ from components.specs import (
   with_models,
 )
 from components.user_code import of_task
-from configs.base import joined
+from configs.base import joined, raise_any
 from configs.compression import Compression
 from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.evaluation import Evaluation
+from configs.pairs import pair_problems
 from configs.parts import Part
 from configs.serving import Shadow
-from configs.task import Task
+from configs.task import Task, TaskKind
 from models.lite.process import StartedAhead
 from models.protocols import EvalExamples
 from models.served_versions import is_saved_model
@@ -183,7 +184,8 @@ class CompressionGate(base_component.BaseComponent):
 
   Args:
     variants: of a `QuantizationRewriter`.
-    examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`).
+    examples: raw ones; the eval split is used, or of a large one a sample (`evaluation.judged_rides`, or
+      `judged_examples` of the task).
     task: the user's own model; in place of `evaluation`, `dataset` and `shadow`.
     training: what it was trained by; of a task alone.
     transform_graph: of a task that has one.
@@ -242,6 +244,8 @@ class CompressionGate(base_component.BaseComponent):
           f'compression.budget: {joined(unused)} would have no effect: a task says by max_loss and worst_slice_loss '
           'what a file may lose.'
         )
+      classifies = task.kind is TaskKind.CLASSIFICATION
+      raise_any(pair_problems(compression, training.recipes, classifies))
       code_version = of_task(task, training, code_version, evaluation=evaluation, dataset=dataset, shadow=shadow)
       own = {'task': task.model_dump_json(), 'training': training.model_dump_json()}
     spec = with_models(CompressionGateSpec, 'INPUTS', map(recipe_key, models))(

@@ -107,8 +107,7 @@ def judge(
   missed = {name: misses(found, compression.budget, thresholds, served) for name, found in candidates.items()}
   if drawn_from is not None:
     examined = f'{len(examples):,} of {drawn_from:,} {examples.contract.terms.examples}'
-    setting = thresholds.sample_setting and f' ({thresholds.sample_setting})'
-    remarks = [f'Judged on {examined} of the eval split, drawn at random{setting}.', *remarks]
+    remarks = [f'Judged on {examined} of the eval split, drawn at random ({thresholds.sample_setting}).', *remarks]
   if unknown := [name for name in examples.slices if name not in candidates[baseline].errors.slices]:
     remarks.append(f'Slices of one class have no {metric.name} and are not judged: {", ".join(unknown)}.')
   terms = examples.contract.terms

@@ -179,6 +179,7 @@ def remark(record: ShadowRecord, thresholds: Thresholds, terms: Terms) -> str:
   """The differences in a sentence."""
   found = record.overall
   where = f'Beside version {record.version}, which serves, on {found.rides:,} of the newest {terms.examples}'
-  mean = f'{terms.predictions} are on average {found.change:+.1%} ({found.mean:+.2f} {thresholds.unit})'.rstrip()
+  by = f'{"" if found.mean < 0 else "+"}{thresholds.amount(found.mean, 2)}'
+  mean = f'{terms.predictions} are on average {found.change:+.1%} ({by})'
   spread = f'95 % are within {thresholds.amount(found.p95, 2)}'
   return f'{where}: {mean}, {spread}, {found.share_apart:.1%} are more than {thresholds.amount(record.apart, 2)} apart.'

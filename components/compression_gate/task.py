@@ -19,7 +19,7 @@ def task_thresholds(task: Task) -> Thresholds:
     increase_setting='task.max_loss_to_served',
     loss_setting='task.max_loss',
     slice_setting='task.worst_slice_loss',
-    sample_setting='',
+    sample_setting='task.judged_examples',
   )
 
 

@@ -17,7 +17,6 @@ from components.compression_gate.task import task_budget, task_thresholds
 from components.compression_gate.warm_up import write_requests
 from components.specs import Artifacts, Properties, saved_models, split_files
 from configs.compression import Compression
-from configs.evaluation import Evaluation
 from configs.model import Training
 from configs.task import Task, TaskKind
 from models.lite.columns import InputColumn
@@ -28,7 +27,7 @@ from models.samples import RecordSample
 from models.serving import SERVING_DEFAULT, SERVING_RAW
 from models.task_metrics import metric_of
 from models.tasks.building import ModelError, builder
-from models.tasks.examples import PREDICTIONS, RawTaskExamples, TaskInputs
+from models.tasks.examples import PREDICTIONS, RawTaskExamples, TaskInputs, absent
 
 _SEED = 0
 """Of the sample: the same examples are judged in every run on the same files."""
@@ -43,7 +42,7 @@ class EvalTaskExamples(RawTaskExamples):
   """Examples and where they belong; see `models.protocols.EvalExamples`.
 
   Attributes:
-    slices: bool [examples] by `<column>=<value>`; none is empty.
+    slices: bool [examples] by `<column>=<value>`, or `<column> is missing`; none is empty.
     metric: what is judged.
     label: name of the labels.
     drawn_from: examples that these are a random sample of; `None` where they are all.
@@ -56,9 +55,10 @@ class EvalTaskExamples(RawTaskExamples):
   contract: ClassVar[FileContract] = AnyFile()
 
   def shown(self) -> dict[str, np.ndarray]:
-    """The inputs of one number, the columns of the task, and the label."""
+    """The inputs of one number, the columns of the task, masked where a value is missing, and the label."""
     found = {name: column for name, column in self.columns.items() if column.ndim == 1}
-    return {**found, **self.others, self.label: self.labels}
+    others = {name: np.ma.array(column, mask=absent(column)) for name, column in self.others.items()}
+    return {**found, **others, self.label: self.labels}
 
 
 def read_eval_examples(inputs: TaskInputs, files: Sequence[str], task: Task, most: int) -> EvalTaskExamples:
@@ -78,7 +78,8 @@ def read_eval_examples(inputs: TaskInputs, files: Sequence[str], task: Task, mos
         'name a column of groups of them.'
       )
     for position, value in enumerate(values):
-      slices[f'{name}={_text(value, name, task)}'] = number == position
+      told = f'{name} is missing' if absent(values)[position] else f'{name}={_text(value, name, task)}'
+      slices[told] = number == position
   facts = {field.name: getattr(raw, field.name) for field in dataclasses.fields(raw)}
   drawn_from = sample.read if sample.read > len(raw) else None
   return EvalTaskExamples(**facts, slices=slices, metric=metric_of(task), label=task.label, drawn_from=drawn_from)
@@ -88,7 +89,10 @@ def _text(value: Any, name: str, task: Task) -> str:
   """A value of a slice as people read it."""
   if name == task.label and task.kind is TaskKind.CLASSIFICATION:
     return task.class_name(int(value))
-  return value.decode('utf-8', 'replace') if isinstance(value, bytes) else f'{value:g}'
+  if isinstance(value, bytes):
+    return value.decode('utf-8', 'replace')
+  # All digits: rounded, two values would be one slice.
+  return str(value) if isinstance(value, np.integer) else np.format_float_positional(value, trim='-')
 
 
 class TaskVersion:
@@ -163,7 +167,7 @@ class JudgedTask:
 
   @functools.cached_property
   def examples(self) -> EvalTaskExamples:
-    return read_eval_examples(self._inputs, split_files(self._files, 'eval'), self._task, Evaluation().judged_rides)
+    return read_eval_examples(self._inputs, split_files(self._files, 'eval'), self._task, self._task.judged_examples)
 
   def thresholds(self, trained: str) -> Thresholds:
     return task_thresholds(self._task)

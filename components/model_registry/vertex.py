@@ -15,6 +15,7 @@ import google.auth.exceptions
 import requests
 from google.auth.transport.requests import AuthorizedSession
 
+from configs.amounts import amount
 from configs.errors import FailedError
 from configs.platform import Registration, Vertex
 from models.release import Manifest
@@ -143,6 +144,6 @@ def _model(vertex: Vertex, registration: Registration, place: str, version: str,
 
 def _description(manifest: Manifest) -> str:
   metrics = manifest.metrics
-  figures = f', RMSE {metrics.rmse.value:.3f} {manifest.currency or ""}'.rstrip() if metrics.rmse else ''
+  figures = f', RMSE {amount(metrics.rmse.value, manifest.currency or "", 3)}' if metrics.rmse else ''
   size = f', {metrics.bytes:,} bytes' if metrics.bytes else ''
   return f'{manifest.variant or manifest.recipe} on {manifest.dataset}{figures}{size}'

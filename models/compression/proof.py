@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
+from configs.amounts import amount
 from configs.errors import FailedError
 from configs.recipe import Clustering, Pruning, Quantization, Recipe
 from models import serving
@@ -335,8 +336,8 @@ class _Claims:
         self._fail(layer, 'a calibrated output range', 'the one that tfmot starts from, -6 to 6')
     output = self._order.output
     if output in self._quantized and ranges[output][1] < _HEADROOM * largest_prediction:
-      found = f'one that saturates at {ranges[output][1]:.2f}'
-      self._fail(output, f'a range for {self._terms.predictions} of up to {largest_prediction:.2f}', found)
+      found = f'one that saturates at {amount(ranges[output][1])}'
+      self._fail(output, f'a range for {self._terms.predictions} of up to {amount(largest_prediction)}', found)
 
   def _rounded(self, layer: str) -> str:
     """The layer whose output is rounded: this one, or what is folded into it."""

@@ -293,17 +293,17 @@ def _set(
 
 
 def calibration_sample(examples: E, calibration: Calibration) -> E:
-  """A stated sample, stratified by label, that holds the highest.
+  """A stated sample, stratified by label, that holds the highest; of classes each one's share.
 
   Args: calibration: how many; all of them where it is not set.
   Returns: The examples in their order. One of each stratum of equally many examples of similar labels, chosen by the
-    seed, and `longest` of the highest labels.
+    seed, and `longest` of the highest labels. Classes have no highest one, and their labels are no ranges to cover.
   """
   wanted = calibration.rides
   if wanted is None or wanted >= len(examples):
     return examples
   order = np.argsort(examples.labels, kind='stable')
-  highest = min(calibration.longest, wanted)
+  highest = 0 if examples.classifies else min(calibration.longest, wanted)
   lower, kept = order[: len(order) - highest], [order[len(order) - highest :]]
   generator = np.random.default_rng(calibration.seed)
   if wanted > highest:

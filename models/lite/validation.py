@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from configs.amounts import amount
 from configs.base import joined
 from configs.compression import Scheme
 from models.error_intervals import root_mean_square
@@ -200,8 +201,8 @@ def _compare(found: np.ndarray, predictions: np.ndarray, scheme: Scheme, terms: 
   stuck = (found == found.max()) & (predictions > 1.05 * found.max())
   if stuck.mean() > _SATURATED:
     raise ValidationError(
-      f'The output saturates: {stuck.mean():.1%} of the {terms.examples} get {found.max():.2f}, where the float model '
-      'gives more.'
+      f'The output saturates: {stuck.mean():.1%} of the {terms.examples} get {amount(float(found.max()))}, where the '
+      'float model gives more.'
     )
   difference = float(root_mean_square(found.astype(np.float64) - predictions))
   # Predictions that hardly differ would make any difference too large.

@@ -38,11 +38,13 @@ class TaskExamples:
   Attributes:
     labels: float32 [examples]; the numbers of classes where those are predicted.
     groups: int64 [examples]; each example is one where the task names no column.
+    classifies: whether the labels are classes.
   """
 
   inputs: Mapping[str, np.ndarray]
   labels: np.ndarray
   groups: np.ndarray
+  classifies: bool = False
   terms: ClassVar[Terms] = Terms()
 
   @functools.cached_property
@@ -54,7 +56,8 @@ class TaskExamples:
     return len(self.labels)
 
   def __getitem__(self, rows: np.ndarray) -> TaskExamples:
-    return TaskExamples({k: v[rows] for k, v in self.inputs.items()}, self.labels[rows], self.groups[rows])
+    inputs = {name: column[rows] for name, column in self.inputs.items()}
+    return TaskExamples(inputs, self.labels[rows], self.groups[rows], self.classifies)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,7 @@ class RawTaskExamples:
   """One split as finished files take it; see `models.protocols.RawExamples`.
 
   Attributes:
-    others: the task's slices and group, [examples] by name, as the examples have them.
+    others: the task's slices and group, [examples] by name, as the examples have them; see `absent`.
   """
 
   columns: Mapping[str, np.ndarray]
@@ -189,7 +192,7 @@ class TaskInputs:
       raise FailedError(f'The {split} split holds no example.')
     labels = self._checked(columns[self._task.label], split)
     inputs = {name: columns[name].astype(self._types[name].as_numpy_dtype) for name in self._own}
-    return TaskExamples(inputs, labels, _groups(columns, self._task.group, len(labels)))
+    return TaskExamples(inputs, labels, _groups(columns, self._task.group, len(labels)), bool(self._classes))
 
   def _checked(self, labels: np.ndarray, split: str) -> np.ndarray:
     """Float32 [examples]; refused where they are no labels of the task."""
@@ -280,10 +283,20 @@ def _spec_of(files: Sequence[str], name: str) -> tf.io.FixedLenFeature:
     feature = tf.train.Example.FromString(record).features.feature
     kind = feature[name].WhichOneof('kind') if name in feature else None
     if kind:
-      types = {'int64_list': (tf.int64, -1), 'float_list': (tf.float32, np.nan), 'bytes_list': (tf.string, b'')}
-      dtype, absent = types[kind]
-      return tf.io.FixedLenFeature([1], dtype, default_value=[absent])
+      dtype = {'int64_list': tf.int64, 'float_list': tf.float32, 'bytes_list': tf.string}[kind]
+      return tf.io.FixedLenFeature([1], dtype, default_value=[_ABSENT[dtype]])
   raise ModelError(f"The examples have no column '{name}'; where there is a graph, preprocessing_fn has to hand it on.")
+
+
+_ABSENT = {tf.int64: np.iinfo(np.int64).min, tf.float32: np.nan, tf.string: b''}
+"""What stands for a missing value, by type: of whole numbers the least one, as any other is somebody's code."""
+
+
+def absent(column: np.ndarray) -> np.ndarray:
+  """Which values of a column of `RawTaskExamples.others` are missing: bool [examples]; an empty text is, too."""
+  if column.dtype.kind == 'f':
+    return np.isnan(column)
+  return column == (_ABSENT[tf.int64] if column.dtype.kind == 'i' else _ABSENT[tf.string])
 
 
 _LOOKED_AT = 1000

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.ride_example_gen.spans import list_inputs
+from configs.amounts import interval
 from configs.errors import UserError
 from configs.records import Estimate
 from models.served_versions import served_version
@@ -104,5 +105,4 @@ def _table(kind: str, groups: Sequence[RideGroup], currency: str) -> Table:
 def _figure(found: Estimate | None) -> str:
   if found is None:
     return ''
-  bounds = f' [{found.low:.2f}, {found.high:.2f}]' if found.low is not None and found.high is not None else ''
-  return escape(f'{found.value:.2f}{bounds}')
+  return escape(' '.join(interval(found.value, found.low, found.high)).rstrip())

@@ -20,6 +20,7 @@ from rich.table import Table
 from components.pusher.rollback import Rollback, restore, skipped_lines
 from components.ride_example_gen.spans import day_of
 from configs import loading
+from configs.amounts import amount, interval
 from configs.base import shortened
 from configs.errors import FailedError, UserError
 from configs.loading import ConfigError
@@ -161,7 +162,7 @@ def _table(entries: Sequence[RunEntry], config: RunConfig) -> Table:
       entry.started[:16].replace('T', ' '),
       f'[{color}]{entry.status}[/]' + (' (pruned)' if entry.pruned else ''),
       '' if entry.rows_kept is None else f'{entry.rows_kept:,}',
-      '' if entry.rmse is None else f'{entry.rmse:.2f} [{entry.rmse_low:.2f}, {entry.rmse_high:.2f}]',
+      '' if entry.rmse is None else ' '.join(interval(entry.rmse, entry.rmse_low, entry.rmse_high)),
       entry.chosen or (f'bytes of {entry.restored_version}' if entry.restored_version else ''),
       {None: '', True: 'yes', False: 'no'}[entry.blessed],
       str(entry.pushed_version or ''),
@@ -206,7 +207,7 @@ def _facts(found: Provenance, config: RunConfig) -> dict[str, str]:
   if found.manifest and metrics and metrics.rmse and metrics.rides is not None and metrics.bytes is not None:
     whole = '' if metrics.drawn_from is None else f'of {metrics.drawn_from:,} '
     facts['model'] = (
-      f'{found.manifest.variant}, RMSE {metrics.rmse.value:.3f} {config.dataset.currency} '
+      f'{found.manifest.variant}, RMSE {amount(metrics.rmse.value, config.dataset.currency, 3)} '
       f'on {metrics.rides:,} {whole}rides, {metrics.bytes:,} bytes'
     )
   facts['code'] = f'version {found.code_version}' if found.code_version else 'not recorded'

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from components.compression_gate.records import BudgetVerdict, verdict
 from components.ride_example_gen.listing import passed_over_sentence
+from configs.amounts import amount, interval
 from configs.base import joined
 from configs.notify import Event
 from configs.records import Estimate
@@ -234,14 +235,14 @@ def _metrics_table(summary: Summary, metrics: MetricsRecord, currency: str) -> T
     table.add_row(
       '[bold]all[/]' if whole else row.name,
       f'{row.example_count:,.0f}',
-      _interval(metrics.rmse) if whole else f'{row.root_mean_squared_error:.2f}',
-      _interval(metrics.mae) if whole else f'{row.mean_absolute_error:.2f}',
+      _interval(metrics.rmse) if whole else amount(row.root_mean_squared_error),
+      _interval(metrics.mae) if whole else amount(row.mean_absolute_error),
       f'{row.calibration:.3f}',
-      *([f'{base[row.name]:.2f}'] if base else []),
+      *([amount(base[row.name])] if base else []),
     )
     if whole and summary.rmse_without_worst_5 is not None:
       table.add_row(
-        'without the worst 5', f'{max(row.example_count - 5, 0):,.0f}', f'{summary.rmse_without_worst_5:.2f}'
+        'without the worst 5', f'{max(row.example_count - 5, 0):,.0f}', amount(summary.rmse_without_worst_5)
       )
   return table
 
@@ -266,7 +267,7 @@ def _variants_table(summary: Summary, currency: str) -> Table:
     chosen = variant.name == summary.chosen
     table.add_row(
       f'[bold green]{variant.name}[/]' if chosen else variant.name,
-      f'{variant.rmse.value:.3f}',
+      amount(variant.rmse.value, digits=3),
       _ratio(variant.rmse_ratio),
       f'{worst.rmse_ratio.value:.3f}' if worst and worst.rmse_ratio else '',
       f'{variant.bytes:,}',
@@ -304,7 +305,10 @@ def _recipes_table(recipes: Sequence[RecipeRecord], currency: str) -> Table:
 
 
 def _interval(estimate: Estimate | None) -> str:
-  return f'[bold]{estimate.value:.2f}[/] [{estimate.low:.2f}, {estimate.high:.2f}]' if estimate else ''
+  if estimate is None:
+    return ''
+  value, bounds = interval(estimate.value, estimate.low, estimate.high)
+  return f'[bold]{value}[/] {bounds}'.rstrip()
 
 
 def _ratio(estimate: Estimate | None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from components.compression_gate.rides import EvalRides, eval_rides
+from configs.amounts import amount
 from configs.base import shortened
 from configs.columns import TIME
 from configs.dataset import EPOCH
@@ -175,8 +176,8 @@ def _can_be_judged(group: RideGroup, evaluation: Evaluation) -> bool:
 
 def _reason(groups: Sequence[RideGroup], beyond: Sequence[RideGroup], config: RunConfig) -> str:
   whole, currency = groups[0], config.dataset.currency
-  error = f'RMSE {whole.rmse.value:.2f} {currency} on {whole.rides:,} rides'
-  against = f' against {whole.promised.value:.2f} that the gate promised' if whole.promised else ''
+  error = f'RMSE {amount(whole.rmse.value, currency)} on {whole.rides:,} rides'
+  against = f' against {amount(whole.promised.value)} that the gate promised' if whole.promised else ''
   if not any(group.beyond is not None for group in groups):
     return f'{error}{against}; too few rides or no promise to judge by.'
   if not beyond:

@@ -16,6 +16,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from configs.amounts import amount, bound
 from configs.columns import COORDINATES, LABEL, TIME
 from configs.dataset import EPOCH, Dataset
 from configs.errors import UserError
@@ -101,6 +102,8 @@ def write_fare_page(model: str, output: str, server: str | None = None) -> pathl
     version=f'version {pushed.version.name}',
     size=len(content),
     currency=about['currency'],
+    amount=amount,
+    bound=bound,
     fields=fields,
     zones=zones,
     golden=golden,

@@ -119,10 +119,11 @@ class Point(NamedTuple):
 
 
 class Limits(NamedTuple):
-  """What the budget allows; `None` for no limit."""
+  """What is allowed; `None` for no limit. `name` stands at the lines: whose limits they are."""
 
   cost: float | None
   ratio: float | None
+  name: str = 'budget'
 
 
 def draw_frontier(
@@ -195,11 +196,11 @@ def _limit_lines(frame: Frame, limits: Limits) -> list[Markup]:
   lines, (left, right), (bottom, top) = [], (frame.x.start, frame.x.end), (frame.y.start, frame.y.end)
   if limits.ratio is not None:
     y = frame.y(limits.ratio)
-    lines += [line(left, y, right, y, 'budget'), text(right, y - 4, 'budget', 'end', 'budget-name')]
+    lines += [line(left, y, right, y, 'budget'), text(right, y - 4, limits.name, 'end', 'budget-name')]
   if limits.cost is not None:
     x = frame.x(limits.cost)
     anchor, gap = ('start', 4) if x < left + _NAME else ('end', -4)
-    lines += [line(x, bottom, x, top, 'budget'), text(x + gap, top + 10, 'budget', anchor, 'budget-name')]
+    lines += [line(x, bottom, x, top, 'budget'), text(x + gap, top + 10, limits.name, anchor, 'budget-name')]
   return lines
 
 

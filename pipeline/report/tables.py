@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from markupsafe import Markup
 
+from configs.amounts import amount_digits
 from configs.records import Estimate
-from models.charts import MISSING, SPACE, amount_digits, number, percent, united
+from models.charts import MISSING, SPACE, number, percent, united
 from pipeline.local.steps import is_look_up
 from pipeline.summary_record import StepRecord
 

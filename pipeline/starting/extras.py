@@ -14,6 +14,7 @@ from components.ride_example_gen import parsing
 from configs.columns import COORDINATES, LABEL, PASSENGERS, TIME
 from configs.dataset import Dataset
 from pipeline.starting import names
+from pipeline.starting.limits import Range, numbers_of
 from pipeline.starting.number_style import NumberStyle, as_values, missing_texts
 from pipeline.starting.sample import Sample
 
@@ -37,13 +38,16 @@ class Extra:
 
   Without a vocabulary it holds numbers.
 
-  Attributes: styled: whether these are written as `numbers.columns` has to say of it.
+  Attributes:
+    styled: whether these are written as `numbers.columns` has to say of it.
+    plausible: of numbers, what is.
   """
 
   name: str
   column: str
   vocabulary: tuple[str, ...]
   styled: bool = False
+  plausible: Range | None = None
 
 
 def find_extras(
@@ -59,17 +63,19 @@ def find_extras(
     vocabulary = _vocabulary(sample.columns[name], missing) if len(extras) < _EXTRAS else ()
     called = re.sub(r'[^a-z0-9]+', '_', '_'.join(names.tokens(name))).strip('_')
     if vocabulary and re.fullmatch('[a-z][a-z0-9_]*', called) and not _is_taken(called, extras):
-      has_fractions = _has_fractions(sample.columns[name], numbers.of(name))
-      styled = has_fractions and name in numbers.columns
-      extras[called] = Extra(called, name, () if has_fractions else vocabulary, styled)
+      amounts = _amounts(sample.columns[name], numbers.of(name))
+      if amounts is None:
+        extras[called] = Extra(called, name, vocabulary)
+      else:
+        extras[called] = Extra(called, name, (), name in numbers.columns, numbers_of(amounts))
   listed = {extra.column for extra in extras.values()}
   return tuple(extras.values()), tuple(name for name in free if name not in listed)
 
 
-def _has_fractions(column: pa.Array, style: NumberStyle) -> bool:
-  """Whether a column holds amounts such as 1.5, and not the numbers of kinds, which are whole."""
+def _amounts(column: pa.Array, style: NumberStyle) -> np.ndarray | None:
+  """The values of a column of amounts such as 1.5; `None` of words, and of the numbers of kinds, which are whole."""
   values = as_values(column, style)
-  return values is not None and bool(np.any(values[np.isfinite(values)] % 1))
+  return values if values is not None and np.any(values[np.isfinite(values)] % 1) else None
 
 
 def _is_taken(called: str, extras: Mapping[str, Extra]) -> bool:

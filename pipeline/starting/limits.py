@@ -59,6 +59,22 @@ def fares_of(fares: np.ndarray) -> Range:
   return Range(two_digits(float(low), up=False), two_digits(2 * float(high), up=True))
 
 
+def numbers_of(values: np.ndarray) -> Range:
+  """Plausible numbers of a further column, whose meaning nobody knows.
+
+  Args: values: NaN where missing.
+  Returns: Twice the 0.1 and 99.9 % quantiles, away from zero to two digits; from zero where none is negative, to zero
+    where none is positive.
+  """
+  seen = values[np.isfinite(values) & (np.abs(values) <= _LARGEST)]
+  if not len(seen):
+    return Range(0.0, 1.0)
+  low, high = np.quantile(seen, 0.001, method='lower'), np.quantile(seen, 0.999, method='higher')
+  return Range(
+    -two_digits(-2 * float(low), up=True) if low < 0 else 0.0, two_digits(2 * float(high), up=True) if high > 0 else 0.0
+  )
+
+
 def two_digits(value: float, *, up: bool) -> float:
   """A positive number rounded to two significant digits."""
   step = 10.0 ** (math.floor(math.log10(value)) - 1)

@@ -156,6 +156,11 @@ def _rules(guess: Guess, path: str) -> Iterator[str]:
     yield f'      latitude: {_range(guess.plausible.latitude)}'
   if PASSENGERS in guess.columns:
     yield f'    passengers: {_range(guess.plausible.passengers)}'
+  ranges = [f'{_scalar(extra.name)}: {_range(extra.plausible)}' for extra in guess.extras if extra.plausible]
+  if ranges:
+    what = 'Of the columns of numbers above, where they are inputs'
+    yield from _comment(f'{what}; what was not seen yet, such as another season, may want more.', 4)
+    yield f'    # extras: {{{", ".join(ranges)}}}'
   yield f'    earliest: {guess.plausible.earliest.isoformat()}'
   yield '    # A larger share of rides that were set aside stops a run.'
   yield '    max_quarantined_share: 0.1'

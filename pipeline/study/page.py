@@ -123,7 +123,8 @@ def _frontier(chart: _Frontier, rows: Sequence[Measured], colored_by: str) -> Pi
   ]
   label = f'{chart.title}: {len(points)} variants. On the frontier: {", ".join(sorted(best))}.'
   ratio_label = f"RMSE relative to '{rows[0]['reference']}'"
-  limits = Limits(None, WITHIN)
+  # A study has no budget: what is pushed is a run's concern.
+  limits = Limits(None, WITHIN, f'+{percent(WITHIN - 1, 0)}')
   drawn, outside = draw_frontier(points, limits, chart.cost_label, chart.written, label, ratio_label)
   above = f' Above the picture (▲): {", ".join(outside)}.' if outside else ''
   legend = tuple((group, swatch(color)) for group, color in colors.items())

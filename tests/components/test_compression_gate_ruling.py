@@ -7,6 +7,8 @@ from components.compression_gate.choice import (
   QUANTIZATION_AWARE_KEEPS_IT,
   Candidate,
   Limit,
+  Served,
+  Thresholds,
   Variant,
   choose,
   frontier,
@@ -116,6 +118,32 @@ def test_budget(budget, figures, expected):
   found = misses(candidate(**figures), OPEN.model_copy(update=budget))
   assert [miss.sentence for miss in found] == ([] if expected is None else [expected])
   assert all(miss.excess > 1 for miss in found)
+
+
+@pytest.mark.parametrize(
+  ('error', 'limit', 'expected'),
+  [
+    pytest.param(
+      18547.027, 17000.5, 'RMSE is 18,547 IDR, above the limit of 17,000 IDR (evaluation.max_rmse)', id='rupiah'
+    ),
+    pytest.param(
+      18547.027, 18546.9, 'RMSE is 18,547.0 IDR, above the limit of 18,546.9 IDR (evaluation.max_rmse)',
+      id='as_many_decimals_as_it_takes',
+    ),
+    pytest.param(3.5274, 3.5, 'RMSE is 3.527 IDR, above the limit of 3.500 IDR (evaluation.max_rmse)', id='small'),
+  ],
+)  # fmt: skip
+def test_decimals_follow_the_size_of_the_figure(error, limit, expected):
+  [miss] = misses(candidate(error=error), OPEN, Thresholds(limit, unit='IDR'))
+  assert miss.sentence == expected
+
+
+def test_decimals_of_what_serves_and_of_the_chosen():
+  thresholds = Thresholds(61234.56, 0.02, unit='IDR')
+  [miss] = misses(candidate(error=18547.027), OPEN, thresholds, Served('7', estimate(17000.25)))
+  assert miss.sentence.startswith('RMSE is 18,547 IDR, where version 7, which serves, has 17,000 IDR on the same rides')
+  found = choose({'dense.int8': candidate(error=18547.027)}, {'dense.int8': []}, thresholds)
+  assert 'RMSE 18,547 IDR of at most 61,235)' in found.reason
 
 
 def test_every_limit_that_is_missed_is_reported():

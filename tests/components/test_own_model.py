@@ -20,6 +20,7 @@ from components.quantization_rewriter.rewriting import rewrite_all
 from configs.compression import Budget, Compression, Measurement, Precision, Scheme
 from configs.errors import UserError
 from configs.model import Training
+from configs.pairs import pair_problems
 from configs.recipe import Pruning, Quantization, Recipe
 from configs.task import Task
 from models.lite.interpreter import LiteRunner
@@ -184,6 +185,56 @@ def test_a_budget_that_a_task_takes_the_place_of_is_refused():
     CompressionGate(
       variants=None, examples=None, models={}, trained=None, compression=compression, task=TASK, training=TRAINING
     )
+
+
+@pytest.mark.parametrize(
+  ('scheme', 'recipes', 'said'),
+  [
+    pytest.param(
+      'int8_per_channel', ['dense', 'qat'],
+      'compression.schemes.int8_per_channel.per_channel must be false with qat of training.recipes, trained for 8 '
+      'bits: its kernels are on a grid of one scale.',
+      id='a_scale_for_each_unit',
+    ),
+    pytest.param(
+      {'name': 'x', 'extends': 'int8', 'float_layers': 'digit'}, ['pqat_80'],
+      'compression.schemes.x.float_layers has no place beside pqat_80 of training.recipes, trained for 8 bits',
+      id='float_layers',
+    ),
+    pytest.param(
+      'int8_integer_only', ['qat', 'qat_partial'],
+      'integer_only must be false with qat_partial of training.recipes, which leaves the output in float',
+      id='integers_alone',
+    ),
+    pytest.param('int8_sparse', ['qat'], 'sparse: no recipe of this run prunes; sparse encoding would', id='no_zeros'),
+    pytest.param(
+      {'name': 'x', 'extends': 'int8', 'calibration': {'rides': 500, 'longest': 50}}, ['dense'],
+      'compression.schemes.x.calibration.longest has no effect on classes, of which none is the highest; leave it out.',
+      id='the_highest_class',
+    ),
+  ],
+)  # fmt: skip
+def test_a_scheme_that_its_recipes_make_impossible_is_refused_before_anything_runs(scheme, recipes, said):
+  own = {'compression': Compression(schemes=[scheme]), 'training': Training(recipes=recipes), 'task': TASK}
+  with pytest.raises(UserError) as caught:
+    CompressionGate(variants=None, examples=None, models={}, trained=None, **own)
+  assert said in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+  ('schemes', 'recipes'),
+  [
+    pytest.param(['int8', 'int16x8', 'dynamic_range', 'float16'], ['qat', 'pqat_80', 'clustered_16'], id='ordinary'),
+    pytest.param(['float32_sparse'], ['dense', 'blocks_4x1_80'], id='sparse_where_it_applies'),
+    pytest.param(['int8_per_channel'], ['dense', 'clustered_16'], id='clusters_in_other_layers'),
+    pytest.param([{'name': 'x', 'extends': 'int16x8', 'per_channel': True}], ['qat'], id='of_plain_weights'),
+    pytest.param(['int8_integer_only'], ['qat'], id='integers_alone'),
+  ],
+)
+def test_pairs_that_some_model_makes_right(schemes, recipes):
+  settings = Compression(schemes=schemes), Training(recipes=recipes).recipes
+  for classifies in (True, False):
+    assert [*pair_problems(*settings, classifies)] == []
 
 
 def test_a_limit_that_no_file_reaches_pushes_nothing(judged, examples):

@@ -302,11 +302,13 @@ def _variants(files):
   return [Variant(file_facts(name, path.read_bytes()), path) for name, path in files[0].items()]
 
 
-def _judged(files, metric=ACCURACY, serving=None, examples=None, **limits):
+def _judged(files, metric=ACCURACY, serving=None, examples=None, drawn_from=None, **limits):
   task = TASK.model_copy(update={'metric': metric.judged, 'limit': None, **limits})
   settings = COMPRESSION.model_copy(update={'budget': task_budget(task, Budget())})
   given = dataclasses.replace(examples or _points(), metric=metric_of(task))
-  found = judge(_variants(files), given, settings, 200, thresholds=task_thresholds(task), serving=serving)
+  found = judge(
+    _variants(files), given, settings, 200, thresholds=task_thresholds(task), serving=serving, drawn_from=drawn_from
+  )
   return found, report(found, _variants(files), given, settings)
 
 
@@ -369,6 +371,12 @@ def test_an_eval_split_of_one_class_pushes_nothing(files):
   )
   with pytest.raises(FailedError, match='There is no AUC of 300 examples that are all of class 1'):
     _judged(files, AUC, examples=ones)
+
+
+def test_a_sample_is_said_to_be_one_by_the_tasks_own_setting(files):
+  found, record = _judged(files, drawn_from=900)
+  said = 'Judged on 300 of 900 examples of the eval split, drawn at random (task.judged_examples).'
+  assert said in found.notes and record.drawn_from == 900
 
 
 @pytest.mark.parametrize('allowed', [0.001, 0.5])

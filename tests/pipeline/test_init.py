@@ -9,6 +9,7 @@ import tfx
 import yaml
 
 from components.ride_example_gen.ingestion import survey
+from configs.base import Interval
 from configs.columns import COORDINATES, LABEL, PASSENGERS
 from configs.errors import UserError
 from configs.loading import load
@@ -225,8 +226,37 @@ def test_words_of_the_time_are_none_of_the_numbers_and_fractions_are_numbers(tmp
   for hidden, shown in (('# extras:', 'extras:'), ('# landmarks:', 'landmarks:'), ('#   - ', '  - ')):
     text = text.replace(hidden, shown)
   (tmp_path / 'mine.yaml').write_text(text)
-  [extra] = load(str(tmp_path / 'mine.yaml')).dataset.extras
+  dataset = load(str(tmp_path / 'mine.yaml')).dataset
+  [extra] = dataset.extras
   assert (extra.name, extra.kind, extra.vocabulary) == ('surge', 'numeric', ())
+  assert dataset.rules.extras == {'surge': Interval(min=0, max=3)}
+
+
+@pytest.mark.parametrize(
+  ('values', 'expected'),
+  [
+    pytest.param([1.0, 1.5, 1.2], {'min': 0, 'max': 3}, id='factors'),
+    pytest.param([-7.5, 12.0, 31.0], {'min': -15, 'max': 62}, id='degrees'),
+    pytest.param([0.0, 0.25, 4500.5], {'min': 0, 'max': 9100}, id='metres'),
+    pytest.param([1, 2, 3], None, id='kinds'),
+    pytest.param(['a', 'b', 'c'], None, id='words'),
+  ],
+)
+def test_ranges_are_proposed_for_the_extras_that_are_numbers(tmp_path, values, expected):
+  """Commented, as the extras are: they hold once both lines do; named `no`, which YAML would take for false."""
+  rides = made_rides(NEW_YORK, 300)
+  rows = zip(rides['fare'], stamps(rides), *places(rides), [values[row % 3] for row in range(300)], strict=True)
+  header = ['fare', 'pickup_time', *COORDINATES, 'no']
+  config, text = _config(tmp_path, write_rows(tmp_path / 'rides.csv', header, rows))
+  assert 'extras' not in config['dataset']['rules']
+  for hidden, shown in (('# extras:', 'extras:'), ('# landmarks:', 'landmarks:'), ('#   - ', '  - ')):
+    text = text.replace(hidden, shown)
+  (tmp_path / 'mine.yaml').write_text(text)
+  found = load(str(tmp_path / 'mine.yaml')).dataset
+  assert [extra.name for extra in found.extras] == ['no']
+  assert {name: interval.model_dump() for name, interval in found.rules.extras.items()} == (
+    {} if expected is None else {'no': expected}
+  )
 
 
 def test_commas_in_the_fares_alone_make_numbers_of_an_extra(tmp_path):

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from components.compression_gate.records import FareDifferences, JudgedVariant, ShadowRecord
 from components.fare_evaluator.records import EvaluatedSlice
+from configs.records import Estimate
 from pipeline.commands import run
 from pipeline.local.terminal import plain_table, right, show_table
 from pipeline.summary_record import MetricsRecord, Status, Summary
@@ -61,6 +62,45 @@ def test_what_the_shadow_holds_back_has_not_missed_its_budget():
   shadow = ShadowRecord(variant=NAMES[1], version='7', apart=1.0, overall=overall, held=('It gives other fares',))
   lines = _shown(run._variants_table(_summary(shadow=shadow), 'USD'), 200, terminal=False).splitlines()
   assert [line.split()[-3:] for line in lines[2:]] == [['held', 'by', 'shadow']]
+
+
+def test_errors_in_thousands_have_no_decimals():
+  """As on the page: nobody pays a hundredth of a rupiah."""
+  rmse = Estimate(18547.027, 17000.4, 20000.6)
+  rows = (
+    EvaluatedSlice.model_construct(
+      name='all',
+      slice={},
+      example_count=900.0,
+      calibration=1.0,
+      root_mean_squared_error=18547.027,
+      mean_absolute_error=900.5,
+    ),
+    EvaluatedSlice.model_construct(
+      name='0–6 h',
+      slice={'hour': '0'},
+      example_count=90.0,
+      calibration=1.0,
+      root_mean_squared_error=12345.678,
+      mean_absolute_error=900.5,
+    ),
+  )
+  [variant, *_] = _summary().variants
+  summary = _summary(
+    slices=rows, base_slices=rows, rmse_without_worst_5=1234.56, variants=(variant.model_copy(update={'rmse': rmse}),)
+  )
+  metrics = MetricsRecord(rmse=rmse, mae=Estimate(900.5, 800.25, 1000.75))
+  lines = [
+    line.split()
+    for table in (run._metrics_table(summary, metrics, 'IDR'), run._variants_table(summary, 'IDR'))
+    for line in _shown(table, 200, terminal=False).splitlines()
+  ]
+  assert [' '.join(words) for words in lines[1:4]] == [
+    'all 900 18,547 [17,000, 20,001] 900.50 [800.25, 1,000.75] 1.000 18,547',
+    'without the worst 5 895 1,235',
+    '0–6 h 90 12,346 900.50 1.000 12,346',
+  ]
+  assert lines[5][:2] == [NAMES[0], '18,547']
 
 
 def test_a_narrow_terminal_repeats_the_first_column():

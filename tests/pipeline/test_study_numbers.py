@@ -143,6 +143,7 @@ def test_frontiers_of_the_recipes(tmp_path):
   [title] = re.findall(r'<title>(qat.int8: [^<]+)', drawn)
   assert title.replace('\xa0', ' ') == 'qat.int8: 15.0 KB, RMSE ratio 1.003 [1.002, 1.004]'
   assert drawn.count('class="budget"') == 1
+  assert '>+1\xa0%</text>' in drawn and '>budget<' not in found
   assert 'class="chosen"' not in drawn
   assert '>RMSE relative to &#39;dense.float32&#39;</text>' in drawn
   told = text(section(found, 'compression'))

@@ -13,6 +13,7 @@ from components.in_memory import Computed
 from components.ride_example_gen.listing import passed_over_sentence
 from components.ride_example_gen.profile import ColumnProfile, Profile
 from components.ride_example_gen.spans import SPLITS
+from configs.amounts import bound
 from configs.base import joined, shortened
 from configs.dataset import TIME
 from configs.texts import quoted
@@ -124,7 +125,7 @@ def _rule(record: RunRecord, reason: str) -> str:
   rules = record.config.get('dataset', {}).get('rules') or {}
   for name, unit in (('fare', record.currency), ('passengers', '')):
     if reason == f'{name}_out_of_range' and rules.get(name):
-      return f'valid: {rules[name]["min"]:g} to {rules[name]["max"]:g} {unit}'.strip()
+      return f'valid: {bound(rules[name]["min"])} to {bound(rules[name]["max"])} {unit}'.strip()
   if reason.endswith('outside_bounds') and rules.get('bounds'):
     return f'valid: {degrees(rules["bounds"]["longitude"])} and {degrees(rules["bounds"]["latitude"])}'
   if reason == 'time_out_of_range' and rules.get('earliest'):

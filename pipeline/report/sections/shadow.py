@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from components.compression_gate.records import FareDifferences, ShadowRecord
+from configs.amounts import amount
 from pipeline.report.record import RunRecord
 from pipeline.report.tables import (
   Heading,
@@ -66,7 +67,7 @@ def _table(shadow: ShadowRecord, currency: str) -> Table:
     Heading('of the served mean', '%'),
     Heading('mean apart', currency, meaning='Mean of the differences without their signs.'),
     *(Heading(f'p{rank} apart', currency, meaning=f'{rank} % are no farther apart.') for rank in (50, 95, 99)),
-    Heading('apart', '%', meaning=f'Rides whose fares differ by more than {shadow.apart:.2f} {currency}.'),
+    Heading('apart', '%', meaning=f'Rides whose fares differ by more than {amount(shadow.apart, currency)}.'),
   )
   rows = (_row('all', shadow.overall), *(_row(found.name, found) for found in shadow.slices))
   return table('Fares beside those of the version that serves, by slice', headings, rows, sortable=True)

@@ -54,6 +54,7 @@ class Pictures:
   labels: np.ndarray
   groups: np.ndarray
   terms: ClassVar[Terms] = Terms('picture', 'pictures', 'heights', 'days')
+  classifies: ClassVar[bool] = False
 
   @functools.cached_property
   def tensors(self):

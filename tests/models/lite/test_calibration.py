@@ -6,6 +6,7 @@ import pytest
 from configs.compression import Calibration
 from models.lite.conversion import calibration_sample
 from models.rides import Rides
+from models.tasks.examples import TaskExamples
 
 COUNT = 1000
 
@@ -72,3 +73,17 @@ def test_seed_chooses(rides):
 def test_equal_fares_are_sampled_too():
   rides = Rides({'numeric': np.zeros((50, 1), np.float32)}, np.full(50, 9.5, np.float32), np.arange(50))
   assert len(calibration_sample(rides, Calibration(rides=20, longest=5))) == 20
+
+
+@pytest.mark.parametrize('longest', [0, 100, 190])
+def test_no_class_is_preferred(longest):
+  """900 of class 0, 80 of class 1, 20 of class 2, in a shuffled order: of 100 one for each ten of a class."""
+  labels = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [900, 80, 20])).astype(np.float32)
+  rows = np.arange(COUNT)
+  examples = TaskExamples({'x': rows.astype(np.float32)}, labels, rows, classifies=True)
+  found = calibration_sample(examples, Calibration(rides=100, longest=longest))
+  assert np.bincount(found.labels.astype(int)).tolist() == [90, 8, 2]
+  assert (np.diff(found.groups) > 0).all() and found.classifies
+  np.testing.assert_array_equal(found.labels, labels[found.groups])
+  numbers = calibration_sample(TaskExamples({'x': rows}, labels, rows), Calibration(rides=100, longest=20))
+  assert np.count_nonzero(numbers.labels == 2) == 20

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from configs.task import Task
+from configs.task import MetricName, Task
 from models.tasks.building import ModelError, builder, check_labels
 
 CLASSES = Task(build_fn='tests.models.tasks.user_models.picture_net', kind='classification', label='digit')
@@ -85,6 +85,9 @@ def test_a_label_that_is_no_class(labels, said):
   [
     ({'build_fn': 'build'}, 'must be the dotted path of a function that makes the model'),
     ({'metric': 'rmse'}, 'must be one of accuracy, log_loss and auc for a classification, got rmse'),
+    ({'metric': MetricName.MAE}, 'must be one of accuracy, log_loss and auc for a classification, got mae'),
+    ({'metric': 'f1'}, 'must be one of accuracy, log_loss and auc for a classification, got f1'),
+    ({'metric': 'f1', 'kind': 'regression'}, 'must be one of rmse and mae for a regression, got f1'),
     ({'classes': ['one']}, 'must name at least two classes'),
     ({'unit': 'm'}, 'has no effect in a classification'),
     ({'limit': 96}, 'limit must be a share of 1 for accuracy, got 96. For 96 % write 0.96'),

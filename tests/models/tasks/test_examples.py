@@ -51,6 +51,7 @@ def test_a_split_as_the_model_takes_it(model, plain):
   np.testing.assert_array_equal(found.labels, numbers)
   np.testing.assert_array_equal(found.groups, writers)
   assert (found.labels.dtype, len(found[np.array([1, 5])])) == (np.float32, 2)
+  assert found.classifies and found[np.array([1])].classifies
   alone = TaskInputs(TASK.model_copy(update={'group': None}), model, None).read([plain], 'train')
   np.testing.assert_array_equal(alone.groups, np.arange(COUNT))
 

@@ -49,6 +49,22 @@ def test_without_a_fare_there_is_still_a_range(fares):
 
 
 @pytest.mark.parametrize(
+  ('values', 'expected'),
+  [
+    pytest.param([1.0, 1.5, np.nan], (0, 3), id='positive'),
+    pytest.param([-7.5, 31.0], (-15, 62), id='both'),
+    pytest.param([-3.5, -1.0], (-7, 0), id='negative'),
+    pytest.param([0.0] * 5, (0, 0), id='zeros'),
+    pytest.param([1.5] * 20_000 + [9e4], (0, 3), id='an_outlier'),
+    pytest.param([2.5, 1e300, np.inf], (0, 5), id='no_float32'),
+    pytest.param([np.nan], (0, 1), id='none'),
+  ],
+)
+def test_numbers_reach_to_twice_what_was_seen(values, expected):
+  assert limits.numbers_of(np.array(values)) == expected
+
+
+@pytest.mark.parametrize(
   ('value', 'up', 'rounded'),
   [(2.5, False, 2.5), (2.59, False, 2.5), (2.51, True, 2.6), (1234, True, 1300), (0.1, True, 0.1), (99.5, True, 100)],
 )
