@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from configs.base import nearest
-from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, EngineSettings, Environment, Option, Workers
+from configs.beam import BEAM_STEPS, INGESTION, Beam, Dataflow, Engine, EngineSettings, Environment, Option, Workers
 from configs.errors import UserError
 from configs.loading import ConfigError
 from models.whole_files import is_bucket
@@ -29,6 +29,10 @@ INSTALLED = '--sdk_container_image=installed'
 TFX ships itself to the workers unless an option says that they have it; this is the one such option that neither
 DirectRunner nor any worker outside a container reads (`tfx.utils.dependency_utils.make_beam_dependency_flags`).
 """
+
+_RUNNERS = {Engine.DIRECT: 'FnApiRunner'}
+"""By engine, where it is not called so. FnApiRunner is what DirectRunner runs a batch on where it can't have Prism,
+whose binary it asks GitHub for whenever a step starts."""
 
 _PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
 _REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
@@ -71,7 +75,7 @@ def check(beam: Beam, context: BeamContext, bigquery: bool = False) -> None:
 
 
 def step_arguments(beam: Beam, step: str, context: BeamContext, bigquery: bool = False) -> list[str]:
-  """`beam_pipeline_args` of one step; none at all where Beam's defaults are meant.
+  """`beam_pipeline_args` of one step.
 
   Raises `ConfigError`, see `with_engines`.
   """
@@ -90,11 +94,12 @@ def prediction_arguments(beam: Beam, context: BeamContext) -> list[str]:
 
 
 def _arguments(settings: EngineSettings, place: str, context: BeamContext, pays: Mapping[str, str]) -> list[str]:
-  if settings.as_it_comes and not pays:
-    return []
+  runner = _RUNNERS.get(settings.engine, f'{settings.engine.value.capitalize()}Runner')
+  if settings.as_it_comes and not pays:  # Beam's parser takes a second to load.
+    return [f'--runner={runner}', INSTALLED]
   chosen = settings.chosen
   stated = chosen.model_dump(mode='json', exclude_none=True)
-  values: dict[str, Option] = {'runner': f'{settings.engine.value.capitalize()}Runner', **pays, **stated}
+  values: dict[str, Option] = {'runner': runner, **pays, **stated}
   if isinstance(chosen, Dataflow):
     values |= _dataflow(chosen, context, place)
   elif isinstance(chosen, Workers):

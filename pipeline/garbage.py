@@ -2,7 +2,7 @@
 
 The collector follows every reference between the objects that might be garbage. TFX and TensorFlow are a million of
 them, all there until the process ends. Passes over them, while they were imported, later, and three times when Python
-ended, took a seventh of the CPU of the default run.
+ended, took an eighth of the CPU of the default run.
 """
 
 from __future__ import annotations

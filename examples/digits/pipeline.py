@@ -139,6 +139,8 @@ def create_pipeline(
       *(gen, statistics, schema, validator, transform, reduction),
       *(trainer, evaluator, rewriter, gate, pusher),
     ],
+    # Beam's DirectRunner asks GitHub for a binary, and TFX packs all of itself for workers that have it.
+    beam_pipeline_args=['--runner=FnApiRunner', '--sdk_container_image=installed'],
     metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
       f'{output}/metadata.sqlite'
     ),

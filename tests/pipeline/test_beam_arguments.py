@@ -41,8 +41,9 @@ def options(*overrides, context=LOCAL):
   return PipelineOptions(found)
 
 
-def test_beams_defaults_need_no_arguments():
-  assert arguments() == []
+def test_nothing_is_fetched_by_default():
+  """Beam's DirectRunner would ask the network for Prism's binary."""
+  assert arguments() == ['--runner=FnApiRunner', pipeline_beam.INSTALLED]
 
 
 def test_every_setting_is_an_option_of_beams():
@@ -56,7 +57,7 @@ def test_direct_workers():
   found = options('direct.direct_running_mode=multi_processing', 'direct.direct_num_workers=2')
   assert found.view_as(DirectOptions).direct_running_mode == 'multi_processing'
   assert found.view_as(DirectOptions).direct_num_workers == 2
-  assert found.view_as(StandardOptions).runner == 'DirectRunner'
+  assert found.view_as(StandardOptions).runner == 'FnApiRunner'
 
 
 @pytest.mark.parametrize(
@@ -200,5 +201,5 @@ def test_steps_of_the_pipeline_have_their_own_arguments():
   assert set(on_beam) == set(BEAM_STEPS)
   assert config.training.served_recipe.name != DENSE
   given = {name: node.executor_spec.beam_pipeline_args for name, node in on_beam.items()}
-  assert given.pop('StatisticsGen')[:2] == ['--runner=DirectRunner', '--direct_running_mode=multi_processing']
-  assert not any(given.values())
+  assert given.pop('StatisticsGen')[:2] == ['--runner=FnApiRunner', '--direct_running_mode=multi_processing']
+  assert {*map(tuple, given.values())} == {('--runner=FnApiRunner', pipeline_beam.INSTALLED)}

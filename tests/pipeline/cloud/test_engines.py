@@ -43,7 +43,8 @@ def test_dataflow_takes_image_project_and_bucket_from_the_platform(target):
     '--max_num_workers=9',
   }
   assert expected <= set(arguments(found, 'StatisticsGen'))
-  assert not [argument for argument in arguments(found, 'FeatureEngineering') if argument.startswith('--runner')]
+  others = [argument for argument in arguments(found, 'FeatureEngineering') if argument.startswith('--runner')]
+  assert others == ['--runner=FnApiRunner']
   assert lint(found) == []
 
 
