@@ -10,7 +10,7 @@ import posixpath
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pipeline import lazy_packages
+from pipeline import garbage, lazy_packages
 
 if TYPE_CHECKING:
   import argparse
@@ -36,15 +36,18 @@ def run(executor_class_path: str, invocation: str, inputs_spec: str | None, beam
     beam_args: options of Beam's pipelines, or of the executor if it is none of Beam's.
   Raises: ValueError: an output parameter has no artifact of one value.
   """
-  from absl import logging
-  from google.protobuf import json_format
-  from kfp.pipeline_spec import pipeline_spec_pb2
-  from tfx.dsl.components.base import base_executor
-  from tfx.dsl.io import fileio
-  from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as entry_utils
-  from tfx.orchestration.portable import outputs_utils
-  from tfx.types import artifact_utils, standard_component_specs
-  from tfx.utils import import_utils
+  with garbage.none_expected():
+    from absl import logging
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.dsl.components.base import base_executor
+    from tfx.dsl.io import fileio
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as entry_utils
+    from tfx.orchestration.portable import outputs_utils
+    from tfx.types import artifact_utils, standard_component_specs
+    from tfx.utils import import_utils
+
+    executor_class = import_utils.import_class_by_path(executor_class_path)
 
   logging.set_verbosity(logging.INFO)
   given = json_format.Parse(invocation, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True)
@@ -70,7 +73,6 @@ def run(executor_class_path: str, invocation: str, inputs_spec: str | None, beam
   logging.info(
     'Executor %s do: inputs: %s, outputs: %s, exec_properties: %s', executor_class_path, inputs, outputs, properties
   )
-  executor_class = import_utils.import_class_by_path(executor_class_path)
   folder = posixpath.dirname(output_file)
   place = {'unique_id': posixpath.basename(folder), 'tmp_dir': posixpath.join(folder, '.temp')}
   beam_executor = _imported('tfx.dsl.components.base.base_beam_executor', 'BaseBeamExecutor')
@@ -141,4 +143,5 @@ if __name__ == '__main__':
   from absl import app
 
   lazy_packages.install()
+  garbage.left_at_exit()
   app.run(_main, flags_parser=_parsed)

@@ -92,34 +92,34 @@ def _run_whole(session: Session, force: bool) -> int:
     return nothing_new(session, unchanged.end_early(last, output, unchanged.sentence(last)))
   look_at_rides(session)
 
-  def job(observer: StepObserver, rewriting: RewritingAhead | None = None) -> Summary:
+  def job(observer: StepObserver) -> Summary:
     with garbage.none_expected():
       from pipeline.local import run as local_run
 
     notes = window.notes() if window else ()
     return local_run.run(config, resolved, output, observer, notes=notes, start=session.start, rewriting=rewriting)
 
-  return perform(session, job)
+  with RewritingAhead() as rewriting:
+    return perform(session, job)
 
 
-def perform(session: Session, job: Callable[[StepObserver, RewritingAhead], Summary]) -> int:
+def perform(session: Session, job: Callable[[StepObserver], Summary]) -> int:
   """Loads TFX and does a job with a live view, then writes the report and shows the outcome.
 
-  Args: job: runs the pipeline, calls the observer, may have models converted ahead, and returns the summary.
+  Args: job: runs the pipeline, calls the observer, and returns the summary.
   Returns the exit code, as of `run`. Raises `MetadataStoreError` where the metadata store can't be used.
   """
   config, output, console = session.config, session.output, session.console
-  with RewritingAhead() as rewriting:
-    with console.status('loading TFX …'), garbage.none_expected():
-      from pipeline.commands.operations import remove_expired
-      from pipeline.operations.store import open_store
-      from pipeline.report.kept import keep
-      from pipeline.report.page import write
-      from pipeline.tracking.trackers import trackers
+  with console.status('loading TFX …'), garbage.none_expected():
+    from pipeline.commands.operations import remove_expired
+    from pipeline.operations.store import open_store
+    from pipeline.report.kept import keep
+    from pipeline.report.page import write
+    from pipeline.tracking.trackers import trackers
 
-      open_store(config.metadata, output.metadata)
-    with LiveView(console) as view:
-      summary = job(view, rewriting)
+    open_store(config.metadata, output.metadata)
+  with LiveView(console) as view:
+    summary = job(view)
   page = None
   if not output.failed_start.is_file():
     with or_warned(console, 'The report could not be written'):
@@ -338,7 +338,7 @@ def perform_window(
   """Runs a plan, see `recorded_run`; returns and raises as `perform` does, and `IngestionError` as `look_at_rides`."""
   look_at_rides(session)
 
-  def job(observer: StepObserver, rewriting: RewritingAhead | None = None) -> Summary:
+  def job(observer: StepObserver) -> Summary:
     try:
       return recorded_run(
         session.config, plan, ledger, session.output, observer, now, verdicts, session.start, rewriting
@@ -349,7 +349,8 @@ def perform_window(
         ledger.end(status=Status.FAILED.value, reason=reason)
       raise
 
-  return perform(session, job)
+  with RewritingAhead() as rewriting:
+    return perform(session, job)
 
 
 def no_new_data(plan: Plan, ledger: Ledger, output: OutputDirectory) -> str | None:
