@@ -79,7 +79,7 @@ def _trained(
 ) -> Outcome:
   """Dense 32 and 8, MSE, Adam, 10 epochs of batches of 32, as published.
 
-  Raises `ValueError` where the net gives one fare for all rides: its activations died, and it learned nothing.
+  Raises `ValueError` where the net gives one fare for all rides, as its activations died, or none, as it diverged.
   """
   keras.utils.set_random_seed(fold.seed)
   for width in (32, 8):
@@ -91,6 +91,11 @@ def _trained(
   model.fit(training, fold.fares[~fold.test], batch_size=BATCH, epochs=EPOCHS, verbose=0)
   seconds = time.process_time() - start
   fares = model.predict([column[fold.test] for column in columns], batch_size=8192, verbose=0).reshape(-1)
+  lost = int((~np.isfinite(fares)).sum())
+  if lost:
+    raise ValueError(
+      f'it gives no number for {lost:,} of {len(fares):,} rides, so it could not be trained on these rides.'
+    )
   if len(fares) > 1 and np.ptp(fares) == 0:
     raise ValueError(f'it gives {fares[0]:.2f} for every ride, so it could not be trained on these rides.')
   return Outcome(fares, {'parameters': model.count_params() + unread, 'train_seconds': seconds})
