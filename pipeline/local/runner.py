@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import pathlib
 import queue
 import threading
 import time
@@ -30,7 +31,7 @@ from tfx.utils import json_utils
 
 from components.pruning_trainer.component import models_in_the_making
 from configs.errors import FailedError
-from pipeline.local.ahead import RewritingAhead, cores
+from pipeline.local.ahead import MOST_BYTES, RewritingAhead, cores
 from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.operations.store import connect, plain_properties
 
@@ -180,6 +181,9 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
       if found is None:  # A further step has to end before anything can be converted.
         return
       inputs[key] = found
+    if sum(map(_bytes, inputs['transformed_examples'])) > MOST_BYTES:
+      rewriting.stop()
+      return
     parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=rewriter.parameters)
     properties = data_types_utils.build_parsed_value_dict(parameters)
     job = json_utils.dumps({'inputs': inputs, 'properties': properties, 'run': training.pipeline_run_id})
@@ -259,6 +263,11 @@ def _telling(told: Callable[[data_types.ExecutionInfo], None]) -> dict[type, typ
       return super().run_executor(execution_info)
 
   return {executable_spec_pb2.PythonClassExecutableSpec: Telling}
+
+
+def _bytes(artifact: types.Artifact) -> int:
+  """What the files of an artifact on this machine take."""
+  return sum(path.stat().st_size for path in pathlib.Path(artifact.uri).rglob('*') if path.is_file())
 
 
 def _output(artifact: types.Artifact) -> Output:

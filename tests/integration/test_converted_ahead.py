@@ -15,7 +15,7 @@ import time
 import pytest
 
 from models.recipe_training import RecipeTraining
-from pipeline.local import ahead, run
+from pipeline.local import ahead, run, runner
 from pipeline.local import output as local_output
 from pipeline.local.ahead import RewritingAhead
 from pipeline.local.steps import StepState
@@ -110,7 +110,7 @@ def test_a_recipe_is_converted_while_the_next_one_is_trained(run_ahead, alone):
   [step] = [step for step in summary.steps if step.name == 'QuantizationRewriter']
   assert step.ahead > 0 and step.state is StepState.COMPLETE
   assert {other.ahead for other in summary.steps if other is not step} == {0}
-  assert rewriting._process.poll() is not None
+  assert rewriting._process is None
 
 
 def test_a_run_does_without_a_process_that_dies(run_ahead, alone):
@@ -131,6 +131,15 @@ def test_a_run_does_not_wait_for_a_process_that_never_began(run_ahead, alone, mo
   assert {step.ahead for step in summary.steps} == {0}
 
 
+def test_of_many_rides_nothing_is_converted_ahead(run_ahead, alone, monkeypatch):
+  """There memory is worth more than the time: the process is gone before the trainer begins."""
+  monkeypatch.setattr(runner, 'MOST_BYTES', 1000)
+  seen = []
+  project, _, summary, _ = run_ahead(lambda order, rewriting: seen.append(rewriting._process))
+  assert seen == [None]
+  assert _differing(project, alone) == [] and {step.ahead for step in summary.steps} == {0}
+
+
 def test_a_failed_training_ends_the_process(run_ahead):
   def fail(order, rewriting):
     _first_file(order, rewriting)
@@ -138,7 +147,7 @@ def test_a_failed_training_ends_the_process(run_ahead):
 
   _, _, summary, rewriting = run_ahead(fail)
   assert summary.failed and summary.reason == 'PruningTrainer: No.'
-  assert rewriting._process.poll() is not None
+  assert rewriting._process is None
 
 
 def test_with_one_core_there_is_no_process(monkeypatch):
