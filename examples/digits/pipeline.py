@@ -140,7 +140,10 @@ def create_pipeline(
       *(trainer, evaluator, rewriter, gate, pusher),
     ],
     # Beam's DirectRunner asks GitHub for a binary, and TFX packs all of itself for workers that have it.
-    beam_pipeline_args=['--runner=FnApiRunner', '--sdk_container_image=installed'],
+    beam_pipeline_args=[
+      '--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner',
+      '--sdk_container_image=installed',
+    ],
     metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
       f'{output}/metadata.sqlite'
     ),

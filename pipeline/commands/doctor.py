@@ -169,7 +169,7 @@ def _tensorflow() -> CheckResult:
 
 def _beam() -> CheckResult:
   beam = importlib.import_module('apache_beam')
-  with beam.Pipeline(runner='FnApiRunner') as pipeline:
+  with beam.Pipeline(runner='apache_beam.runners.portability.fn_api_runner.FnApiRunner') as pipeline:
     _ = pipeline | beam.Create([1, 2]) | beam.Map(lambda value: value + 1)
   return CheckResult(True, f'apache-beam {beam.__version__} ran a pipeline')
 

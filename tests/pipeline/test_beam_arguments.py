@@ -43,7 +43,7 @@ def options(*overrides, context=LOCAL):
 
 def test_nothing_is_fetched_by_default():
   """Beam's DirectRunner would ask the network for Prism's binary."""
-  assert arguments() == ['--runner=FnApiRunner', pipeline_beam.INSTALLED]
+  assert arguments() == ['--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner', pipeline_beam.INSTALLED]
 
 
 def test_every_setting_is_an_option_of_beams():
@@ -57,7 +57,7 @@ def test_direct_workers():
   found = options('direct.direct_running_mode=multi_processing', 'direct.direct_num_workers=2')
   assert found.view_as(DirectOptions).direct_running_mode == 'multi_processing'
   assert found.view_as(DirectOptions).direct_num_workers == 2
-  assert found.view_as(StandardOptions).runner == 'FnApiRunner'
+  assert found.view_as(StandardOptions).runner == 'apache_beam.runners.portability.fn_api_runner.FnApiRunner'
 
 
 @pytest.mark.parametrize(
@@ -201,5 +201,10 @@ def test_steps_of_the_pipeline_have_their_own_arguments():
   assert set(on_beam) == set(BEAM_STEPS)
   assert config.training.served_recipe.name != DENSE
   given = {name: node.executor_spec.beam_pipeline_args for name, node in on_beam.items()}
-  assert given.pop('StatisticsGen')[:2] == ['--runner=FnApiRunner', '--direct_running_mode=multi_processing']
-  assert {*map(tuple, given.values())} == {('--runner=FnApiRunner', pipeline_beam.INSTALLED)}
+  assert given.pop('StatisticsGen')[:2] == [
+    '--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner',
+    '--direct_running_mode=multi_processing',
+  ]
+  assert {*map(tuple, given.values())} == {
+    ('--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner', pipeline_beam.INSTALLED)
+  }

@@ -44,7 +44,7 @@ def test_dataflow_takes_image_project_and_bucket_from_the_platform(target):
   }
   assert expected <= set(arguments(found, 'StatisticsGen'))
   others = [argument for argument in arguments(found, 'FeatureEngineering') if argument.startswith('--runner')]
-  assert others == ['--runner=FnApiRunner']
+  assert others == ['--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner']
   assert lint(found) == []
 
 
