@@ -31,8 +31,8 @@ DirectRunner nor any worker outside a container reads (`tfx.utils.dependency_uti
 """
 
 _RUNNERS = {Engine.DIRECT: 'apache_beam.runners.portability.fn_api_runner.FnApiRunner'}
-"""By engine, where it is not called so; by its path, as Beam 2.65 has no short name for it. FnApiRunner is what DirectRunner
-runs a batch on where it can't have Prism, whose binary it asks GitHub for whenever a step starts."""
+"""By engine, where it is not called so; by its path, as Beam 2.65 has no short name for it. FnApiRunner is what
+DirectRunner runs a batch on where it can't have Prism, whose binary it asks GitHub for whenever a step starts."""
 
 _PROJECT = ('FARELITE_PROJECT', 'GOOGLE_CLOUD_PROJECT', 'CLOUDSDK_CORE_PROJECT')
 _REGION = ('FARELITE_REGION', 'GOOGLE_CLOUD_REGION', 'CLOUDSDK_COMPUTE_REGION')
