@@ -42,6 +42,7 @@ INSTALL_REQUIRES = [
   'packaging>=22',  # Reads the pins of the rehearsal's image.
   'scipy>=1.12,<2',
   'tensorflow-model-optimization>=0.8,<0.9',
+  'setuptools>=68',  # What brings `distutils` back, which the line above imports and Python 3.12 has no more.
   'flatbuffers>=24',  # Reads the operators of a lite file.
   'google-crc32c>=1.5,<2',  # The checksums of TFRecords; Google's own clients bring it anyway.
   'isal>=1.5,<2',  # gzip in a third of zlib's time; TensorFlow reads it as any other.
@@ -113,7 +114,6 @@ EXTRAS_REQUIRE = {
     'pytest-timeout>=2',
     'pytest-xdist>=3',  # Both cores for the tests.
     'ruff>=0.6',
-    'setuptools>=68',  # `setup.py` is read by tests.
     'types-PyYAML',
   ],
 }

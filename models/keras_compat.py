@@ -8,6 +8,7 @@ import collections
 import contextlib
 from collections.abc import Iterator
 
+import setuptools  # noqa: F401  tensorflow-model-optimization takes `distutils`, which Python 3.12 has through it alone.
 import tensorflow
 import tf_keras as keras
 from tensorflow.python.autograph.core import config as autograph_config
