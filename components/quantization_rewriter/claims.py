@@ -9,6 +9,8 @@ import pathlib
 import time
 from types import TracebackType
 
+from tfx.dsl.io import fileio
+
 from models.whole_files import is_bucket
 
 _FILE = '.claims'
@@ -21,18 +23,19 @@ _PATIENCE = 600.0
 class Claims:
   """Locks of single bytes of one file beside the cache; use it with `with`.
 
-  They end with the process that has them, however it ends. In a bucket, and on a disk that knows no locks, everybody
-  gets whatever he claims.
+  They end with the process that has them, however it ends. Without the file, as in the cloud, where a step converts
+  alone, and on a disk that knows no locks, everybody gets whatever he claims.
   """
 
-  def __init__(self, cache: str) -> None:
-    """Opens nothing yet. Args: cache: the folder that is filled."""
-    self._cache = cache
+  def __init__(self, cache: str, shares: bool = False) -> None:
+    """Opens nothing yet. Args: cache: the folder that is filled. shares: makes the file, on this machine."""
+    self._cache, self._shares = cache, shares
     self._descriptor: int | None = None
 
   def __enter__(self) -> Claims:
-    if not is_bucket(self._cache):
-      file = pathlib.Path(f'{self._cache.rstrip("/")}{_FILE}')
+    name = f'{self._cache.rstrip("/")}{_FILE}'
+    if self._shares or (not is_bucket(name) and fileio.exists(name)):
+      file = pathlib.Path(name)
       file.parent.mkdir(parents=True, exist_ok=True)
       self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
       os.pwrite(self._descriptor, _NOTE, 0)

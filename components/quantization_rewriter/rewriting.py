@@ -102,7 +102,7 @@ def rewrite_ready(
   """
   with (
     tempfile.TemporaryDirectory() as folder,
-    Claims(cache) as claims,
+    Claims(cache, shares=True) as claims,
     ThreadPoolExecutor(1, 'checks') as checks,
     StartedAhead() as ahead,
   ):

@@ -456,7 +456,7 @@ def test_what_another_process_makes_for_the_run_is_taken_and_not_of_an_earlier_o
 CLAIMER = """
 import sys
 from components.quantization_rewriter.claims import Claims
-with Claims(sys.argv[1]) as claims:
+with Claims(sys.argv[1], shares=True) as claims:
   print(claims.take('mine'), claims.take('yours'), flush=True)
   sys.stdin.read()
 """
@@ -480,7 +480,7 @@ def claimer(tmp_path):
 
 
 def test_two_processes_share_out_the_files(tmp_path, claimer):
-  with Claims(str(tmp_path / 'cache')) as claims:
+  with Claims(str(tmp_path / 'cache'), shares=True) as claims:
     assert claims.take('mine')
     other, taken = claimer()
     assert taken == ['False', 'True']
@@ -515,8 +515,11 @@ def test_without_locks_everybody_gets_what_he_claims(tmp_path, monkeypatch):
     raise OSError(errno.ENOLCK, 'No locks available')
 
   monkeypatch.setattr(fcntl, 'lockf', lockf)
-  with Claims(str(tmp_path / 'cache')) as claims:
+  with Claims(str(tmp_path / 'cache'), shares=True) as claims:
     assert claims.take('mine')
+  with Claims(str(tmp_path / 'alone')) as claims:
+    assert claims.take('mine')
+  assert not (tmp_path / 'alone.claims').exists()
   with Claims('gs://bucket/cache') as claims:
     assert claims.take('mine')
 
