@@ -2,6 +2,7 @@
 
 __all__ = [
   'cli',
+  'cloud',
   'code_version',
   'commands',
   'dag',

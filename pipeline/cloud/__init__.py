@@ -1,3 +1,3 @@
 """Runs away from this machine: compile, check, submit, schedule."""
 
-__all__ = ['compiled', 'compiler', 'kfp', 'lint', 'settings', 'vertex']
+__all__ = ['compiled', 'compiler', 'kfp', 'lint', 'settings', 'step', 'vertex']
