@@ -37,7 +37,7 @@ def write_message(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
   stream.write(_LENGTH.pack(len(described)))
   stream.write(described)
   for array in plain.values():
-    stream.write(array.reshape(-1).view(np.uint8))
+    stream.write(array.reshape(-1).view(np.uint8).data)
   stream.flush()
 
 
