@@ -48,9 +48,9 @@ They compute with a finished SavedModel: they build no Keras layer, whose names 
 seed, start no process by themselves, and nothing that is pushed is made of what they write.
 """
 
-AHEAD = ('PruningTrainer', 'QuantizationRewriter')
-"""The trainer of recipes, and the step that a local run begins while that trains: a process of its own converts each
-recipe's model as soon as it is proven."""
+AHEAD = ('PruningTrainer', 'QuantizationRewriter', 'CompressionGate')
+"""The trainer of recipes, and the two steps that a local run begins while that trains: a process of its own converts
+each recipe's model as soon as it is proven, and runs its files."""
 
 
 def served_model(target: Target, push_destination: str, node_id: str, candidate: BaseChannel | None = None) -> BaseNode:

@@ -1,3 +1,13 @@
 """Judges the lite files themselves and picks the one that is pushed, as a TFX component."""
 
-__all__ = ['choice', 'component', 'measuring', 'pushed_version', 'records', 'report', 'rides', 'task_examples']
+__all__ = [
+  'choice',
+  'component',
+  'measuring',
+  'predicted_ahead',
+  'pushed_version',
+  'records',
+  'report',
+  'rides',
+  'task_examples',
+]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tfx import types
 from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_component, base_executor, executor_spec
@@ -18,6 +19,7 @@ from tfx.utils import io_utils, path_utils
 from components.artifacts import CompressionReport, LiteVariants
 from components.compression_gate.choice import Choice, Variant, fetch_variants
 from components.compression_gate.gate import Judgement, judge
+from components.compression_gate.predicted_ahead import digest_of, key
 from components.compression_gate.pushed_version import ServedVersion, fetch_served, write_version
 from components.compression_gate.records import REPORT_FILE
 from components.compression_gate.report import PREDICTIONS_FILE, predictions, report
@@ -44,7 +46,7 @@ from configs.pairs import pair_problems
 from configs.parts import Part
 from configs.serving import Shadow
 from configs.task import Task, TaskKind
-from models.lite.process import StartedAhead
+from models.lite.process import Beside, StartedAhead
 from models.protocols import EvalExamples
 from models.served_versions import is_saved_model
 from models.serving import fake_quantized
@@ -112,6 +114,24 @@ class CompressionGateExecutor(base_executor.BaseExecutor):
         judgement.notes.extend(beyond)
       _write_report(output_dict['report'], judgement, variants, examples, compression)
     _bless(artifact_utils.get_single_instance(output_dict['blessing']), judgement.choice, trained, served)
+
+
+def predicting_ahead(
+  input_dict: Artifacts, exec_properties: Properties, keep: Callable[[str, np.ndarray], None]
+) -> Beside | None:
+  """What asks files for the predictions that `Do` will need, in the processes that check them after they were made.
+
+  Args:
+    input_dict, exec_properties: as `Do` gets them; of the inputs it takes the examples, which are read here.
+    keep: see `components.compression_gate.predicted_ahead.PredictedAhead`.
+  Returns: `None` where the interpreter has more threads than in a check.
+  """
+  case = _judged(input_dict, exec_properties)
+  if case.compression.measurement.threads != 1:
+    return None
+  columns = case.examples.columns
+  digest = digest_of(columns)
+  return lambda content, process: keep(key(content, digest, 1), process.predict(columns))
 
 
 def _judged(input_dict: Artifacts, exec_properties: Properties) -> JudgedRides | JudgedTask:

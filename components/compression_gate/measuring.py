@@ -5,12 +5,13 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import TracebackType
 from typing import TypeVar
 
 import numpy as np
 
+from components.compression_gate.predicted_ahead import PREDICTED_AHEAD, digest_of, key
 from configs.compression import Measurement
 from models.lite.interpreter import AnyFile, LiteFileError
 from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
@@ -77,9 +78,9 @@ class Bench:
     self.lose(name, reason)
     return None
 
-  def ask_all(self, question: Callable[[LiteProcess], Answer]) -> dict[str, Answer]:
-    """The answers of those that live on, by name; a few processes work at a time."""
-    names = self.names
+  def ask_all(self, question: Callable[[LiteProcess], Answer], spared: Collection[str] = ()) -> dict[str, Answer]:
+    """The answers of those that live on, by name; a few processes work at a time. Args: spared: are not asked."""
+    names = [name for name in self._alive if name not in spared]
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
       answers = pool.map(lambda name: self.ask(name, question), names)
       return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
@@ -124,7 +125,8 @@ def measure(
 ) -> tuple[dict[str, Measured], dict[str, str]]:
   """Runs every file, each in a process of its own, with LiteRT's default delegates.
 
-  A few predict at the same time. While one is timed, all others wait.
+  A few predict at the same time, except those that have done so already (`predicted_ahead`). While one is timed, all
+  others wait.
 
   Args:
     files: by name.
@@ -137,25 +139,36 @@ def measure(
   single, batch = _batch(columns, 1), _batch(columns, measurement.batch)
   terms = (contract or AnyFile()).terms
 
-  def run(process: LiteProcess) -> tuple[float, int, np.ndarray]:
-    """Microseconds, the peak of memory before more examples than these come in, and the predictions."""
-    return float(process.time(batch, 1)[0]), process.peak_bytes, process.predict(columns)
+  def run(process: LiteProcess) -> tuple[float, int]:
+    """Microseconds, and the peak of memory before more examples than these come in."""
+    return float(process.time(batch, 1)[0]), process.peak_bytes
 
   with Bench(files, measurement.threads, contract, ahead) as bench:
     first = bench.ask_all(run)
-    for name, (_, _, found) in first.items():
+    predictions = _predicted_ahead(files, columns, measurement.threads)
+    predictions |= bench.ask_all(lambda process: process.predict(columns), predictions)
+    for name in bench.names:
+      found = predictions[name]
       if not np.isfinite(found).all():
         lost = int(np.sum(~np.isfinite(found).reshape(len(found), -1).all(axis=1)))
         bench.lose(name, f'It gives no number for {lost:,} of {len(found):,} {terms.examples}.')
     most = measurement.calls // _BATCH_SHARE
-    batch_calls = {name: max(1, min(most, int(_BATCH_MICROSECONDS / time))) for name, (time, _, _) in first.items()}
+    batch_calls = {name: max(1, min(most, int(_BATCH_MICROSECONDS / time))) for name, (time, _) in first.items()}
     times = _rounds(bench, measurement, single, batch, batch_calls)
     measured = {}
     for name in bench.names:
       one, many = map(_latency, times[name])
-      _, peak, predictions = first[name]
-      measured[name] = Measured(predictions, one, many, peak)
+      measured[name] = Measured(predictions[name], one, many, first[name][1])
     return measured, bench.lost
+
+
+def _predicted_ahead(
+  files: Mapping[str, pathlib.Path], columns: Mapping[str, np.ndarray], threads: int
+) -> dict[str, np.ndarray]:
+  """What is known of these very files and columns already, by name."""
+  digest = digest_of(columns)
+  found = {name: PREDICTED_AHEAD.find(key(path.read_bytes(), digest, threads)) for name, path in files.items()}
+  return {name: predictions for name, predictions in found.items() if predictions is not None}
 
 
 def _batch(columns: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:

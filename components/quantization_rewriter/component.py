@@ -33,6 +33,7 @@ from configs.parts import Part
 from configs.recipe import Recipe, in_training_order
 from configs.task import Task
 from models.compression.records import is_finished
+from models.lite.process import Beside
 
 
 class QuantizationRewriterSpec(component_spec.ComponentSpec):
@@ -69,7 +70,11 @@ class QuantizationRewriterExecutor(base_executor.BaseExecutor):
 
 
 def rewrite_ahead(
-  input_dict: Artifacts, exec_properties: Properties, run: str, done: Callable[[str], None] = lambda name: None
+  input_dict: Artifacts,
+  exec_properties: Properties,
+  run: str,
+  done: Callable[[str], None] = lambda name: None,
+  beside: Beside | None = None,
 ) -> None:
   """Makes files that `Do` will find in the cache, recipe by recipe, while the trainer still makes the others.
 
@@ -81,6 +86,7 @@ def rewrite_ahead(
     exec_properties: as `Do` gets them.
     run: of which both are a part.
     done: is called with a file's name once it is checked.
+    beside: is called with a file and the process that ran it for its check, before that.
   """
   recipes, schemes, cache = _settings(exec_properties)
   variants, models = variants_of(input_dict, exec_properties, schemes), saved_models(input_dict)
@@ -88,7 +94,7 @@ def rewrite_ahead(
   def ready(recipe: Recipe) -> str | None:
     return models[recipe.name] if is_finished(os.path.split(models[recipe.name])[0]) else None
 
-  rewrite_ready(variants, in_training_order(recipes), schemes, ready, cache, run, done)
+  rewrite_ready(variants, in_training_order(recipes), schemes, ready, cache, run, done, beside)
 
 
 def _settings(exec_properties: Properties) -> tuple[tuple[Recipe, ...], list[Scheme], str]:

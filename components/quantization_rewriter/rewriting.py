@@ -26,7 +26,7 @@ from configs.errors import FailedError
 from configs.recipe import Recipe
 from models.compression.records import lost_file
 from models.lite.microcontroller import IntegerPart, integer_part
-from models.lite.process import StartedAhead
+from models.lite.process import Beside, StartedAhead
 from models.lite.variants import Variants
 from models.served_versions import is_saved_model
 from models.whole_files import read_checked, write_checked
@@ -90,6 +90,7 @@ def rewrite_ready(
   cache: str,
   run: str,
   done: Callable[[str], None],
+  beside: Beside | None = None,
 ) -> None:
   """Fills the cache for `rewrite_all`, which may run at the same time in another process, recipe by recipe.
 
@@ -99,6 +100,7 @@ def rewrite_ready(
     ready: gives a recipe's SavedModel, `None` as long as there is none.
     cache, run: see `rewrite_all`.
     done: is called with a file's name once it is checked, in a thread of its own.
+    beside: see `Variants.check`; in the same thread.
   """
   with (
     tempfile.TemporaryDirectory() as folder,
@@ -106,7 +108,7 @@ def rewrite_ready(
     ThreadPoolExecutor(1, 'checks') as checks,
     StartedAhead() as ahead,
   ):
-    rewriting = Rewriting(variants, folder, cache, run, claims, checks, ahead)
+    rewriting = Rewriting(variants, folder, cache, run, claims, checks, ahead, beside)
     _ = variants.features  # Which need no recipe.
     made: list[Future[ConvertedVariant]] = []
     for recipe in recipes:
@@ -148,6 +150,7 @@ class Rewriting:
     claims: on the cache.
     checks: one thread.
     ahead: the fresh processes, each started while its file is converted.
+    beside: asks them further questions.
   """
 
   variants: Variants
@@ -157,6 +160,7 @@ class Rewriting:
   claims: Claims
   checks: ThreadPoolExecutor
   ahead: StartedAhead
+  beside: Beside | None = None
 
   def variant(
     self, recipe: Recipe, scheme: Scheme, saved_model: str, waits: bool = False
@@ -204,7 +208,7 @@ class Rewriting:
       content = self.variants.write(recipe, scheme, saved_model)
       with fileio.open(file, 'wb') as target:
         target.write(content)
-      check = self.variants.check(recipe, scheme, saved_model, self.ahead)
+      check = self.variants.check(recipe, scheme, saved_model, self.ahead, self.beside)
       errors = self.variants.layer_errors(content, recipe, saved_model) if scheme.precision.is_quantized else {}
     except ValueError as error:
       return _done(_not_made(recipe, scheme, file, error, time.monotonic() - start))

@@ -7,6 +7,7 @@ __all__ = [
   'flatbuffer',
   'inspection',
   'interpreter',
+  'messages',
   'microcontroller',
   'process',
   'rides',

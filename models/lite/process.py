@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import IO, NamedTuple
 
@@ -23,7 +23,7 @@ import models
 from configs.errors import FailedError
 from models.lite import worker
 from models.lite.interpreter import AnyFile, LiteFileError
-from models.lite.worker import read_message, write_message
+from models.lite.messages import read_message, write_message
 from models.protocols import FileContract
 from models.signals import deferred_signals
 
@@ -32,6 +32,9 @@ _GRACE = 5.0
 """Seconds that an idle process gets to end by itself."""
 
 _STDERR_BYTES = 1 << 16
+
+_NO_THREADS = {'OPENBLAS_NUM_THREADS': '1'}
+"""NumPy's library of linear algebra, which nothing here calls, starts threads that cost as much as the import."""
 
 
 class LiteCrashError(FailedError):
@@ -58,6 +61,7 @@ def _start() -> Started:
       process = subprocess.Popen(
         [sys.executable, '-m', worker.__name__],
         cwd=_ROOT,
+        env=os.environ | _NO_THREADS,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,
@@ -302,6 +306,10 @@ class LiteProcess:
     code = process.wait()
     process.stdout.close()
     return code
+
+
+Beside = Callable[[bytes, LiteProcess], None]
+"""Is called with a file's bytes and a process that runs it."""
 
 
 def _signal_name(number: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -36,6 +37,7 @@ def validate(
   predictions: np.ndarray,
   contract: FileContract,
   ahead: StartedAhead | None = None,
+  beside: Callable[[LiteProcess], None] | None = None,
 ) -> tuple[list[LayerFile], float]:
   """Validates a finished file; without TensorFlow, so that another thread may use that meanwhile.
 
@@ -45,12 +47,13 @@ def validate(
     predictions: of the float model for them, [examples] or [examples, classes].
     contract: of the file.
     ahead: gives the fresh process.
+    beside: asks the fresh process whatever else is of interest; what becomes of that process then changes no result.
   Returns: The layers as the file holds them, and the root mean square difference of its predictions from `predictions`
     over their standard deviation.
   Raises: ValidationError: the first promise that is not kept.
   """
   layers = check_structure(content, promise)
-  return layers, check_predictions(content, promise.scheme, examples, predictions, contract, ahead)
+  return layers, check_predictions(content, promise.scheme, examples, predictions, contract, ahead, beside)
 
 
 def check_structure(content: bytes, promise: Promise) -> list[LayerFile]:
@@ -165,6 +168,7 @@ def check_predictions(
   predictions: np.ndarray,
   contract: FileContract,
   ahead: StartedAhead | None = None,
+  beside: Callable[[LiteProcess], None] | None = None,
 ) -> float:
   """Runs the file, in this process and in a fresh one; see `validate`."""
   terms = contract.terms
@@ -179,7 +183,7 @@ def check_predictions(
         raise ValidationError(
           f'{batch} {terms.examples} at once get other {terms.predictions} than the same ones among {len(found)}.'
         )
-    fresh = _in_a_fresh_process(content, examples, contract, ahead)
+    fresh = _in_a_fresh_process(content, examples, contract, ahead, beside)
   except (LiteFileError, LiteCrashError) as error:
     raise ValidationError(str(error)) from error
   if not np.array_equal(found, fresh):
@@ -188,13 +192,21 @@ def check_predictions(
 
 
 def _in_a_fresh_process(
-  content: bytes, examples: RawExamples, contract: FileContract, ahead: StartedAhead | None
+  content: bytes,
+  examples: RawExamples,
+  contract: FileContract,
+  ahead: StartedAhead | None,
+  beside: Callable[[LiteProcess], None] | None,
 ) -> np.ndarray:
   with tempfile.TemporaryDirectory() as directory:
     path = pathlib.Path(directory, 'model.tflite')
     path.write_bytes(content)
     with LiteProcess(path, contract=contract, ahead=ahead) as process:
-      return process.predict(examples.columns)
+      found = process.predict(examples.columns)
+      if beside is not None:
+        with contextlib.suppress(LiteFileError, LiteCrashError):
+          beside(process)
+      return found
 
 
 def _compare(found: np.ndarray, predictions: np.ndarray, scheme: Scheme, terms: Terms) -> float:

@@ -33,7 +33,7 @@ from models.lite.flatbuffer import shrink
 from models.lite.inspection import LayerFile, LiteFile
 from models.lite.interpreter import LiteRunner
 from models.lite.metadata import FileDescription
-from models.lite.process import StartedAhead
+from models.lite.process import Beside, StartedAhead
 from models.lite.promise import Promise, WholePromise
 from models.lite.validation import validate
 from models.lite.whole_errors import whole_errors
@@ -106,16 +106,28 @@ class Variants:
     named = [] if layers.has_core(model) else list(layers.kernel_layers(self._model(recipe, saved_model)[0]))
     return assemble(self.features, converted, self.keep_names, self.description, named)
 
-  def check(self, recipe: Recipe, scheme: Scheme, saved_model: str, ahead: StartedAhead | None = None) -> Check:
+  def check(
+    self,
+    recipe: Recipe,
+    scheme: Scheme,
+    saved_model: str,
+    ahead: StartedAhead | None = None,
+    beside: Beside | None = None,
+  ) -> Check:
     """What validates the file, in any thread: all that needs TensorFlow is done when this returns.
 
-    Args: ahead: gives the fresh process; see `models.lite.validation.validate`.
+    Args: ahead, beside: the fresh process, see `models.lite.validation.validate`.
     """
     plain, _ = self._model(recipe, saved_model)
     promise = self._promise(recipe, scheme, plain)
     predictions = self._predicted(recipe, saved_model, is_aware(scheme, recipe))
     held_out, contract = self.held_out, self.raw.contract
-    return lambda content: validate(content, promise, held_out, predictions, contract, ahead)
+
+    def checked(content: bytes) -> tuple[list[LayerFile], float]:
+      asked = None if beside is None else functools.partial(beside, content)
+      return validate(content, promise, held_out, predictions, contract, ahead, asked)
+
+    return checked
 
   def _promise(self, recipe: Recipe, scheme: Scheme, plain: keras.Model) -> Promise:
     """What a file of a plain model has to keep."""

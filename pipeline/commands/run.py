@@ -26,7 +26,7 @@ from pipeline import garbage, sources
 from pipeline.commands.session import AS_USUAL, Manner, Session, look_at_rides, opened, or_warned, say, tell
 from pipeline.errors import interrupted_by
 from pipeline.local import unchanged
-from pipeline.local.ahead import RewritingAhead
+from pipeline.local.ahead import WorkAhead
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
 from pipeline.local.terminal import (
@@ -97,9 +97,9 @@ def _run_whole(session: Session, force: bool) -> int:
       from pipeline.local import run as local_run
 
     notes = window.notes() if window else ()
-    return local_run.run(config, resolved, output, observer, notes=notes, start=session.start, rewriting=rewriting)
+    return local_run.run(config, resolved, output, observer, notes=notes, start=session.start, work_ahead=work_ahead)
 
-  with RewritingAhead() as rewriting:
+  with WorkAhead() as work_ahead:
     return perform(session, job)
 
 
@@ -341,7 +341,7 @@ def perform_window(
   def job(observer: StepObserver) -> Summary:
     try:
       return recorded_run(
-        session.config, plan, ledger, session.output, observer, now, verdicts, session.start, rewriting
+        session.config, plan, ledger, session.output, observer, now, verdicts, session.start, work_ahead
       )
     except KeyboardInterrupt as error:
       if ledger.last is not None and ledger.last.status == RUNNING:
@@ -349,7 +349,7 @@ def perform_window(
         ledger.end(status=Status.FAILED.value, reason=reason)
       raise
 
-  with RewritingAhead() as rewriting:
+  with WorkAhead() as work_ahead:
     return perform(session, job)
 
 

@@ -1,9 +1,10 @@
-"""Converts the models of recipes that are done while others are still trained, in a process of its own.
+"""Converts the models of recipes that are done, and runs their files, while others are still trained.
 
 TFX begins a step when those that it waits for have ended, and publishes what a step makes when it ends. This stays so.
 But the rewriter keeps finished files by a digest of all that makes their bytes, and takes from there what is there
 already; so a process that fills this cache while the trainer runs changes nothing but the time. Where both convert,
-they share the files out by claims.
+they share the files out by claims. What those files predict for the rides that the gate judges by goes to the gate, by
+digests of both.
 
 The process loads TensorFlow while this one loads TFX, and then waits for a job. Needs neither.
 """
@@ -17,13 +18,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import IO
 
 import pipeline
+from components.compression_gate.predicted_ahead import PREDICTED_AHEAD
+from models.lite.messages import read_message
 from models.signals import deferred_signals
 from pipeline.local import ahead_worker
+from pipeline.local.ahead_worker import KEY, PREDICTED
 
 MOST_BYTES = 25_000_000
 """Of transformed examples, some 150,000 rides. Of more, training takes most of the time, and the memory of a second
@@ -37,20 +41,19 @@ def cores() -> int:
   return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
-class RewritingAhead:
+class WorkAhead:
   """The process, until the block ends; use it with `with`. With one core alone there is none.
 
   Attributes:
-    began: when its first file was there, by `time.monotonic`; `None` before.
+    began: when the first part of a step's work was there, by `time.monotonic`, by the step's id.
   """
 
   def __init__(self) -> None:
     """Starts nothing yet."""
-    self.began: float | None = None
-    self._first: Callable[[], None] = lambda: None
+    self.began: dict[str, float] = {}
     self._process: subprocess.Popen[bytes] | None = None
 
-  def __enter__(self) -> RewritingAhead:
+  def __enter__(self) -> WorkAhead:
     if cores() > 1:
       with deferred_signals():
         # In a session of its own: Ctrl-C is for who started it, who ends it then.
@@ -70,6 +73,7 @@ class RewritingAhead:
 
   def stop(self) -> None:
     """Ends the process; what it had not finished is lost."""
+    PREDICTED_AHEAD.forget()
     process, self._process = self._process, None
     if process is None:
       return
@@ -79,12 +83,13 @@ class RewritingAhead:
     with contextlib.suppress(OSError):
       process.stdin.close()
 
-  def give(self, job: str, first: Callable[[], None]) -> None:
+  def give(self, job: str, steps: Mapping[str, str], begun: Callable[[str], None]) -> None:
     """Hands the process what it waits for.
 
     Args:
       job: one line, see `pipeline.local.ahead_worker`.
-      first: is called, in a thread of its own, when its first file is there.
+      steps: ids, by the key of the answer that is a part of their work.
+      begun: is called with a step's id, in a thread of its own, when the first part of its work is there.
     """
     process = self._process
     if process is None:
@@ -93,12 +98,15 @@ class RewritingAhead:
     with contextlib.suppress(OSError):  # It died; the rewriter does without.
       process.stdin.write(job.encode() + b'\n')
       process.stdin.flush()
-    arguments = process.stdout, first
-    threading.Thread(target=self._listen, args=arguments, name='files made ahead', daemon=True).start()
+    arguments = process.stdout, steps, begun
+    threading.Thread(target=self._listen, args=arguments, name='work done ahead', daemon=True).start()
 
-  def _listen(self, names: IO[bytes], first: Callable[[], None]) -> None:
-    with names:
-      for _ in names:
-        if self.began is None:
-          self.began = time.monotonic()
-          first()
+  def _listen(self, answers: IO[bytes], steps: Mapping[str, str], begun: Callable[[str], None]) -> None:
+    with answers:
+      while (answer := read_message(answers)) is not None:
+        if PREDICTED in answer:
+          PREDICTED_AHEAD.keep(str(answer[KEY]), answer[PREDICTED])
+        [step] = [step for key, step in steps.items() if key in answer]
+        if step not in self.began:
+          self.began[step] = time.monotonic()
+          begun(step)

@@ -26,7 +26,7 @@ from pipeline.code_version import git_commit, run_version
 from pipeline.dag import AHEAD, BESIDE, build_pipeline
 from pipeline.errors import failure_sentence, interrupted_by, root_cause, with_advice
 from pipeline.local import summary, unchanged
-from pipeline.local.ahead import RewritingAhead
+from pipeline.local.ahead import WorkAhead
 from pipeline.local.output import OutputDirectory
 from pipeline.local.runner import ObservedLocalRunner, StepFailedError
 from pipeline.local.steps import Step, StepObserver, StepState, next_step, output_of
@@ -48,7 +48,7 @@ def run(
   triggers: Sequence[Verdict] = (),
   notes: Sequence[str] = (),
   start: float | None = None,
-  rewriting: RewritingAhead | None = None,
+  work_ahead: WorkAhead | None = None,
 ) -> Summary:
   """Runs the whole pipeline and writes its summary, or a note where it failed before it had read its rides.
 
@@ -57,7 +57,7 @@ def run(
     triggers: why such a run is made.
     notes: sentences that go before the summary's own notes.
     start: when the command began with this run, by `time.monotonic`; the call itself where nothing is given.
-    rewriting: converts recipes while others are trained.
+    work_ahead: converts recipes, and runs their files, while others are trained.
 
   Returns the summary, be it written or not. Raises `MetadataStoreError` where the metadata store can't be
   used.
@@ -83,7 +83,7 @@ def run(
   broken = window.broken if window else {}
   with _interruption_recorded(store, run_id):
     beginning = _Begin(observer, config, output, broken)
-    steps, after, error = _run_steps(config, source, output, run_id, beginning, rewriting)
+    steps, after, error = _run_steps(config, source, output, run_id, beginning, work_ahead)
   failure = failure_sentence(error.step, error) if error else None
   cause = root_cause(error) if error else None
   anomalies = isinstance(cause, AnomaliesError)
@@ -170,7 +170,7 @@ def _run_steps(
   output: OutputDirectory,
   run_id: str,
   observer: StepObserver,
-  rewriting: RewritingAhead | None,
+  work_ahead: WorkAhead | None,
 ) -> tuple[list[Step], dict[str, list[str]], StepFailedError | None]:
   """The steps that ended, the names of those that each one waits for, and the failure, if any."""
   places = Places(
@@ -184,7 +184,7 @@ def _run_steps(
   after = {node.id: sorted(upstream.id for upstream in node.upstream_nodes) for node in pipeline.components}
   steps: list[Step] = []
   try:
-    ObservedLocalRunner(connection, run_id, observer, steps, BESIDE, AHEAD, rewriting).run(pipeline)
+    ObservedLocalRunner(connection, run_id, observer, steps, BESIDE, AHEAD, work_ahead).run(pipeline)
     if _push_is_outdated(steps, output.serving):
       # The cache knows that this model was pushed once, not that another one has taken its place since.
       again = build_pipeline(config, source, places, push_nonce=uuid.uuid4().hex)

@@ -9,9 +9,10 @@ import pathlib
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
+from typing import Any
 
 from tfx import types
 from tfx.dsl.compiler import constants
@@ -31,7 +32,8 @@ from tfx.utils import json_utils
 
 from components.pruning_trainer.component import models_in_the_making
 from configs.errors import FailedError
-from pipeline.local.ahead import MOST_BYTES, RewritingAhead, cores
+from pipeline.local.ahead import MOST_BYTES, WorkAhead, cores
+from pipeline.local.ahead_worker import CONVERTED, PREDICTED
 from pipeline.local.steps import Output, Step, StepObserver, StepState
 from pipeline.operations.store import connect, plain_properties
 
@@ -54,8 +56,8 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     beside: ids of nodes that run in a second thread, one after another, while this one goes on with what does not wait
       for them; where there is one core alone, they run here. What ends a command by a signal, and starts processes of
       its own, belongs into this thread.
-    ahead: ids of the trainer of recipes and of the step that converts them.
-    rewriting: converts ahead, while that trainer runs.
+    ahead: ids of the trainer of recipes, of the step that converts them, and of the one that judges their files.
+    work_ahead: begins with those two while that trainer runs.
   """
 
   def __init__(
@@ -65,13 +67,13 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     observer: StepObserver,
     steps: list[Step],
     beside: Collection[str] = (),
-    ahead: tuple[str, str] = ('', ''),
-    rewriting: RewritingAhead | None = None,
+    ahead: tuple[str, str, str] = ('', '', ''),
+    work_ahead: WorkAhead | None = None,
   ) -> None:
     self._connection, self._run_id, self._observer, self.steps = connection, run_id, observer, steps
     self._beside = beside if cores() > 1 else ()
-    self._trainer, self._rewriter = ahead if rewriting else ('', '')
-    self._rewriting = rewriting
+    self._trainer, self._rewriter, self._gate = ahead
+    self._work_ahead = work_ahead
     self._order: dict[str, int] = {}
     self._told: Callable[[data_types.ExecutionInfo], None] = lambda execution: None
     self._begun: set[str] = set()
@@ -103,8 +105,9 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
       except StepFailedError as error:
         failures[name] = error
 
-    if self._rewriting and self._rewriter in waiting:
-      self._told = functools.partial(self._convert_ahead, self._rewriting, waiting[self._rewriter])
+    if self._work_ahead and {self._rewriter, self._gate} <= {*waiting}:
+      begun_ahead = waiting[self._rewriter], waiting[self._gate]
+      self._told = functools.partial(self._begin_ahead, self._work_ahead, *begun_ahead)
     with _SecondThread() as second:
       running: set[Future[None]] = set()
       while waiting and not failures:
@@ -152,7 +155,7 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     execution = info.execution_id if info is not None else None
     state, self._made[name] = _ending(mlmd, execution)
     outputs = {key: [_output(artifact) for artifact in found] for key, found in self._made[name].items()}
-    begun = self._rewriting.began if self._rewriting and name == self._rewriter else None
+    begun = self._work_ahead.began.get(name) if self._work_ahead else None
     ahead = 0.0 if begun is None else max(0.0, start - begun)
     self._record(Step(name, state, time.monotonic() - start, outputs, start, ahead))
     if state is StepState.FAILED:
@@ -166,34 +169,49 @@ class ObservedLocalRunner(tfx_runner.IrBasedRunner):
     if is_new:
       self._observer.started(name)
 
-  def _convert_ahead(
-    self, rewriting: RewritingAhead, rewriter: pipeline_pb2.PipelineNode, training: data_types.ExecutionInfo
+  def _begin_ahead(
+    self,
+    work_ahead: WorkAhead,
+    rewriter: pipeline_pb2.PipelineNode,
+    gate: pipeline_pb2.PipelineNode,
+    training: data_types.ExecutionInfo,
   ) -> None:
-    """Hands over what the rewriter will be handed, with the models where they are while they are made.
+    """Hands over what the two steps will be handed, with the models where they are while they are made.
 
     Args: training: what the trainer, which is about to run, is handed.
     """
     made = {**self._made, self._trainer: models_in_the_making(training.output_dict)}
-    inputs: dict[str, list[types.Artifact]] = {}
-    for key, spec in rewriter.inputs.inputs.items():
-      [source] = spec.channels
-      found = made.get(source.producer_node_query.id, {}).get(source.output_key)
-      if found is None:  # A further step has to end before anything can be converted.
-        return
-      inputs[key] = found
-    if sum(map(_bytes, inputs['transformed_examples'])) > MOST_BYTES:
-      rewriting.stop()
+    converting, judging = _execution(rewriter, made), _execution(gate, made)
+    if not {*rewriter.inputs.inputs} <= {*converting['input_dict']} or 'examples' not in judging['input_dict']:
+      return  # A further step has to end before anything can be converted.
+    if sum(map(_bytes, converting['input_dict']['transformed_examples'])) > MOST_BYTES:
+      work_ahead.stop()
       return
-    parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=rewriter.parameters)
-    properties = data_types_utils.build_parsed_value_dict(parameters)
-    job = json_utils.dumps({'inputs': inputs, 'properties': properties, 'run': training.pipeline_run_id})
-    rewriting.give(job, functools.partial(self._begin, self._rewriter))
+    job = json_utils.dumps({'rewriter': converting, 'gate': judging, 'run': training.pipeline_run_id})
+    steps = {CONVERTED: self._rewriter, PREDICTED: self._gate}
+    work_ahead.give(job, steps, self._begin)
 
   def _record(self, step: Step) -> None:
     with self._lock:
       self.steps.append(step)
       self.steps.sort(key=lambda step: self._order[step.name])
     self._observer.ended(step)
+
+
+def _execution(
+  node: pipeline_pb2.PipelineNode, made: Mapping[str, Mapping[str, list[types.Artifact]]]
+) -> dict[str, Any]:
+  """What a step's executor will be handed, as far as it is there: the names of its arguments, and their values.
+
+  Args: made: artifacts by the step and the output that they are of.
+  """
+  inputs = {}
+  for key, spec in node.inputs.inputs.items():
+    found = [made.get(one.producer_node_query.id, {}).get(one.output_key) for one in spec.channels]
+    if len(found) == 1 and found[0] is not None:
+      inputs[key] = found[0]
+  parameters = inputs_utils.resolve_parameters_with_schema(node_parameters=node.parameters)
+  return {'input_dict': inputs, 'exec_properties': data_types_utils.build_parsed_value_dict(parameters)}
 
 
 _PATIENCE = 5.0

@@ -16,7 +16,7 @@ from configs.run import RunConfig
 from pipeline import garbage
 from pipeline.code_version import run_version, sources_digest
 from pipeline.local import unchanged
-from pipeline.local.ahead import RewritingAhead
+from pipeline.local.ahead import WorkAhead
 from pipeline.local.output import OutputDirectory
 from pipeline.local.steps import StepObserver
 from pipeline.retraining.ledger import Ledger, LedgerRun, SpanEntry
@@ -244,7 +244,7 @@ def recorded_run(
   now: datetime.datetime,
   verdicts: Sequence[Verdict] = (),
   start: float | None = None,
-  rewriting: RewritingAhead | None = None,
+  work_ahead: WorkAhead | None = None,
 ) -> Summary:
   """Runs the pipeline on the plan's window.
 
@@ -252,7 +252,7 @@ def recorded_run(
     ledger: notes when the run begins and what became of it.
     now: when the run begins, by the caller's clock.
     verdicts: why it runs.
-    start, rewriting: as of `pipeline.local.run.run`.
+    start, work_ahead: as of `pipeline.local.run.run`.
 
   Returns the summary, as written. Raises `MetadataStoreError` where the metadata store can't be used.
   """
@@ -262,7 +262,7 @@ def recorded_run(
   began = time.monotonic()
   ledger.begin(plan.entry(now))
   window, notes = read_window(plan), plan.notes()
-  result = local_run.run(config, plan.source, output, observer, window, verdicts, notes, start, rewriting)
+  result = local_run.run(config, plan.source, output, observer, window, verdicts, notes, start, work_ahead)
   statistics = (result.artifacts or {}).get('StatisticsGen', {}).get('statistics')
   ended = now + datetime.timedelta(seconds=time.monotonic() - began)
   outcome = {'status': result.status.value, 'reason': result.reason, 'pushed_path': result.pushed_path}

@@ -220,7 +220,7 @@ class _Variants:
       raise ValueError('It can not be made.')
     return f'{len(self.made)}'.encode()
 
-  def check(self, recipe, scheme, saved_model, ahead):
+  def check(self, recipe, scheme, saved_model, ahead, beside):
     layer = types.SimpleNamespace(name='dense_0', type='float32', zeros=0, size=1, distinct=1)
     return lambda content: ([layer], 0.0)
 

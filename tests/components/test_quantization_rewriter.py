@@ -330,7 +330,7 @@ class Beside:
       raise OSError(28, f'write {scheme.name}')
     return scheme.name.encode()
 
-  def check(self, recipe, scheme, saved_model, ahead):
+  def check(self, recipe, scheme, saved_model, ahead, beside):
     following = {'one': 'two', 'two': 'three'}.get(scheme.name)
 
     def check(content):

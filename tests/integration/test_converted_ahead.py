@@ -1,6 +1,7 @@
-"""Recipes that are converted while others are trained: the same files, whatever becomes of the process that does it.
+"""Recipes that are converted, and their files run, while others are trained: the same outcome, whatever becomes of the
+process that does it.
 
-Oracle: the files of a run without that process.
+Oracle: the files of a run without that process, and what its gate says of them.
 """
 
 import json
@@ -14,10 +15,12 @@ import time
 
 import pytest
 
+from components.compression_gate.measuring import Bench
+from components.compression_gate.predicted_ahead import PREDICTED_AHEAD, PredictedAhead
 from models.recipe_training import RecipeTraining
 from pipeline.local import ahead, run, runner
 from pipeline.local import output as local_output
-from pipeline.local.ahead import RewritingAhead
+from pipeline.local.ahead import WorkAhead
 from pipeline.local.steps import StepState
 from pipeline.sources import rides_of
 from tests.integration.conftest import Project, Recorder, simulated
@@ -43,10 +46,13 @@ class Order(Recorder):
 
 
 def _files(project):
-  """The lite files by name, and what the record says of each but for the time that it took."""
+  """What the record says of each lite file but for the time that it took; and the files by name, with the gate's
+  predictions by all of them."""
   [record] = project.output.artifacts.glob('QuantizationRewriter/variants/*/variants.json')
   said = [{**one, 'seconds': None} for one in json.loads(record.read_text())['variants']]
-  return said, {path.name: path.read_bytes() for path in record.parent.glob('*.tflite')}
+  [judged] = project.output.artifacts.glob('CompressionGate/report/*/predictions.parquet')
+  files = {path.name: path.read_bytes() for path in record.parent.glob('*.tflite')}
+  return said, {**files, judged.name: judged.read_bytes()}
 
 
 def _differing(project, others):
@@ -83,40 +89,67 @@ def run_ahead(data, tmp_path, monkeypatch):
   def run_it(meanwhile):
     project, order = Project(data, local_output.prepare(str(tmp_path / 'out'))), Order()
     report = RecipeTraining._report
-    with RewritingAhead() as rewriting:
+    with WorkAhead() as work_ahead:
 
       def waits(training, compressed, *further):
         if compressed.recipe.name == 'pqat_80':
-          meanwhile(order, rewriting)
+          meanwhile(order, work_ahead)
         report(training, compressed, *further)
 
       monkeypatch.setattr(RecipeTraining, '_report', waits)
       config = project.config(*RECIPES)
-      summary = run.run(config, rides_of(config.dataset), project.output, order, rewriting=rewriting)
-    return project, order, summary, rewriting
+      summary = run.run(config, rides_of(config.dataset), project.output, order, work_ahead=work_ahead)
+    return project, order, summary, work_ahead
 
   return run_it
 
 
-def _first_file(order, rewriting):
+def _first_file(order, work_ahead):
   assert order.converting.wait(120)
 
 
 def test_a_recipe_is_converted_while_the_next_one_is_trained(run_ahead, alone):
-  project, order, summary, rewriting = run_ahead(_first_file)
+  project, order, summary, work_ahead = run_ahead(_first_file)
   assert order.lines.index('+QuantizationRewriter') < order.lines.index('-PruningTrainer')
   assert order.lines.count('+QuantizationRewriter') == 1
   assert _differing(project, alone) == []
-  [step] = [step for step in summary.steps if step.name == 'QuantizationRewriter']
-  assert step.ahead > 0 and step.state is StepState.COMPLETE
-  assert {other.ahead for other in summary.steps if other is not step} == {0}
-  assert rewriting._process is None
+  begun = {step.name: step for step in summary.steps if step.ahead}
+  assert [*begun] == ['QuantizationRewriter', 'CompressionGate']
+  assert {step.state for step in begun.values()} == {StepState.COMPLETE}
+  assert begun['CompressionGate'].ahead > begun['QuantizationRewriter'].ahead
+  assert work_ahead._process is None
+
+
+def test_the_gate_takes_what_files_gave_when_they_were_checked(run_ahead, alone, monkeypatch):
+  """Files that the process had finished before the trainer was done are not asked again, and no others are left out."""
+  ahead_of_it, asked = [], []
+  find, predict = PredictedAhead.find, Bench.ask_all
+
+  def found(kept, key):
+    predictions = find(kept, key)
+    ahead_of_it.append(predictions is not None)
+    return predictions
+
+  def ask_all(bench, question, spared=()):
+    asked.append(sorted({*bench.names} - {*spared}))
+    return predict(bench, question, spared)
+
+  monkeypatch.setattr(PredictedAhead, 'find', found)
+  monkeypatch.setattr(Bench, 'ask_all', ask_all)
+  project, order, _, _ = run_ahead(_first_file)
+  assert order.lines.index('+CompressionGate') < order.lines.index('-PruningTrainer')
+  assert order.lines.count('+CompressionGate') == 1
+  assert any(ahead_of_it)
+  everybody, predicting = asked[1], asked[2]
+  assert len(everybody) == len(ahead_of_it) and len(predicting) == ahead_of_it.count(False)
+  assert _differing(project, alone) == []
+  assert PREDICTED_AHEAD._kept == {}
 
 
 def test_a_run_does_without_a_process_that_dies(run_ahead, alone):
-  def kill(order, rewriting):
-    _first_file(order, rewriting)
-    os.kill(rewriting._process.pid, signal.SIGKILL)
+  def kill(order, work_ahead):
+    _first_file(order, work_ahead)
+    os.kill(work_ahead._process.pid, signal.SIGKILL)
 
   project, _, summary, _ = run_ahead(kill)
   assert not summary.failed
@@ -124,7 +157,7 @@ def test_a_run_does_without_a_process_that_dies(run_ahead, alone):
 
 
 def test_a_run_does_not_wait_for_a_process_that_never_began(run_ahead, alone, monkeypatch):
-  monkeypatch.setattr(RewritingAhead, 'give', lambda *_: None)
+  monkeypatch.setattr(WorkAhead, 'give', lambda *_: None)
   project, order, summary, _ = run_ahead(lambda *_: None)
   assert order.lines.index('-PruningTrainer') < order.lines.index('+QuantizationRewriter')
   assert _differing(project, alone) == []
@@ -135,33 +168,33 @@ def test_of_many_rides_nothing_is_converted_ahead(run_ahead, alone, monkeypatch)
   """There memory is worth more than the time: the process is gone before the trainer begins."""
   monkeypatch.setattr(runner, 'MOST_BYTES', 1000)
   seen = []
-  project, _, summary, _ = run_ahead(lambda order, rewriting: seen.append(rewriting._process))
+  project, _, summary, _ = run_ahead(lambda order, work_ahead: seen.append(work_ahead._process))
   assert seen == [None]
   assert _differing(project, alone) == [] and {step.ahead for step in summary.steps} == {0}
 
 
 def test_a_failed_training_ends_the_process(run_ahead):
-  def fail(order, rewriting):
-    _first_file(order, rewriting)
+  def fail(order, work_ahead):
+    _first_file(order, work_ahead)
     raise ValueError('No.')
 
-  _, _, summary, rewriting = run_ahead(fail)
+  _, _, summary, work_ahead = run_ahead(fail)
   assert summary.failed and summary.reason == 'PruningTrainer: No.'
-  assert rewriting._process is None
+  assert work_ahead._process is None
 
 
 def test_with_one_core_there_is_no_process(monkeypatch):
   monkeypatch.setattr(ahead, 'cores', lambda: 1)
-  with RewritingAhead() as rewriting:
-    assert rewriting._process is None
-    rewriting.give('{}', lambda: None)
+  with WorkAhead() as work_ahead:
+    assert work_ahead._process is None
+    work_ahead.give('{}', {}, lambda step: None)
 
 
 OWNER = """
 import time
-from pipeline.local.ahead import RewritingAhead
-with RewritingAhead() as rewriting:
-  print(rewriting._process.pid, flush=True)
+from pipeline.local.ahead import WorkAhead
+with WorkAhead() as work_ahead:
+  print(work_ahead._process.pid, flush=True)
   time.sleep(600)
 """
 

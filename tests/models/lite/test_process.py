@@ -13,8 +13,8 @@ import pytest
 
 from configs.loading import load
 from models.lite.client import LiteFileError, LiteModel
+from models.lite.messages import read_message, write_message
 from models.lite.process import LiteCrashError, LiteProcess, StartedAhead
-from models.lite.worker import read_message, write_message
 from tests.models.lite.small_files import preset_lite_file, some_rides
 
 

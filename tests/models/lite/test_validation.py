@@ -1,6 +1,8 @@
 """Real files, and the same ones damaged on purpose: each is refused with a sentence."""
 
 import dataclasses
+import os
+import signal
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from models.compression.layers import DENSE_CORE
 from models.lite import validation
 from models.lite.client import RideFile
 from models.lite.inspection import LiteFile
+from models.lite.interpreter import LiteRunner
 from models.lite.promise import ValidationError
 from models.lite.validation import check_predictions, check_structure, validate
 from tests.models.lite import made_model
@@ -274,3 +277,26 @@ def test_a_cut_file(model, float32):
   assert _refused(float32[: len(float32) // 2], promise(model, FLOAT32), model) == (
     'The lite model is cut off or damaged; copy or write it again.'
   )
+
+
+def test_the_fresh_process_is_asked_further_questions(model, float32):
+  answers = []
+
+  def ask(process):
+    answers.append(process.predict(raw_rides(model).columns))
+
+  validate(float32, promise(model, FLOAT32), raw_rides(model), made_model.fares(model), RideFile(), beside=ask)
+  [found] = answers
+  np.testing.assert_array_equal(found, LiteRunner(float32, contract=RideFile()).predict(raw_rides(model).columns))
+
+
+@pytest.mark.parametrize('trouble', ['refused', 'crashed'])
+def test_what_becomes_of_further_questions_changes_no_verdict(model, float32, trouble):
+  def ask(process):
+    if trouble == 'crashed':
+      os.kill(process.pid, signal.SIGKILL)
+    process.predict({})
+
+  arguments = float32, promise(model, FLOAT32), raw_rides(model), made_model.fares(model), RideFile()
+  _, difference = validate(*arguments, beside=ask)
+  assert difference == validate(*arguments)[1]
