@@ -5,7 +5,9 @@
 
 A slope is the difference between two sizes over the difference of rides, so that imports, graphs and whatever else a
 step pays once are left out of it; they are in `once`. Steps run as in `farelite run`, one recipe (`dense`) in float32
-and int8, on CSV: by Beam (`beam.in_memory_rides=0`) and in memory. CPU seconds are of the process and its children;
+and int8, on CSV: by Beam (`beam.in_memory_rides=0`) and in memory; `sampled` is in memory with small samples, where
+what is left to grow is the pass over all records that draws a sample. Each size runs several times, and the median of
+each figure counts. CPU seconds are of the process and its children;
 where two steps run side by side each is given half. Memory is the growth of the peak resident set during a step, and so
 the least that it takes: all steps share a process, and what one has freed the next one uses. Disk is what the step's
 artifacts take. The optimizer's steps are measured apart, by a longer training on the same rides.
@@ -13,16 +15,19 @@ artifacts take. The optimizer's steps are measured apart, by a longer training o
 The projection adds nothing but arithmetic: steps on Beam are divided by the workers, with `--efficiency` for what
 starting, shuffling and waiting take (not measured here, as there was no cluster); the others run on one machine, one
 after the other. What is trained on, and for how many steps, is as a config has it by default; `--train-rides`,
-`--eval-rides` and `--steps` say otherwise. The pass over all records that draws a sample is not in it.
+`--eval-rides` and `--steps` say otherwise. Beyond their samples, the steps on one machine take what the pass takes.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import pathlib
 import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -32,6 +37,7 @@ from typing import Any
 from configs.compression import Compression
 from configs.evaluation import Evaluation
 from configs.model import Training
+from models.whole_files import delete
 
 HOME = pathlib.Path(__file__).with_suffix('.json')
 """The slopes that docs/scale.md is made of."""
@@ -41,7 +47,6 @@ BATCH = 256
 BEAM_STEPS = ('RideExampleGen', 'StatisticsGen', 'FeatureEngineering', 'FareEvaluator')
 TRAINER = 'PruningTrainer'
 SINGLE_STEPS = (TRAINER, 'QuantizationRewriter', 'CompressionGate')
-ON_EVAL_RIDES = ('FareEvaluator', 'CompressionGate')
 SAMPLE, STEPS = Training().sample_rides or 10**12, Training().max_steps or 10**12
 """What is trained on, and for how long, by default."""
 
@@ -51,6 +56,9 @@ HELD = {
   'CompressionGate': Evaluation().judged_rides / EVAL_SHARE,
 }
 """Rides of which a step holds a part in memory; of more it takes a sample, or the trainer streams them."""
+
+FORMS = {'beam': 'beam_sizes', 'memory': 'memory_sizes', 'sampled': 'memory_sizes'}
+"""How runs are measured, and the option that says on how many rides."""
 
 PREDICT = {
   'predict, CSV': ('csv', ()),
@@ -67,6 +75,13 @@ SETTINGS = (
   'compression.schemes=[float32, int8]',
   'evaluation.max_rmse=100',
   'evaluation.max_rmse_increase=10',
+)
+
+SAMPLED = (
+  'training.sample_rides=20000',
+  'compression.calibration_rides=10000',
+  'compression.validation_rides=5000',
+  'evaluation.judged_rides=5000',
 )
 
 Measured = dict[str, dict[str, float]]
@@ -96,8 +111,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
   )
   parser.add_argument('--measure', action='store_true')
   parser.add_argument('--slopes', type=pathlib.Path, default=HOME, help='the file to write or to read')
-  parser.add_argument('--memory-sizes', type=int, nargs=2, default=[50_000, 200_000], help='rides without Beam')
-  parser.add_argument('--beam-sizes', type=int, nargs=2, default=[20_000, 60_000], help='rides by Beam')
+  parser.add_argument('--memory-sizes', type=int, nargs=2, default=[50_000, 500_000], help='rides without Beam')
+  parser.add_argument('--beam-sizes', type=int, nargs=2, default=[20_000, 200_000], help='rides by Beam')
+  parser.add_argument('--repeats', type=int, default=3, help='of every run')
   parser.add_argument('--predict-sizes', type=int, nargs=2, default=[500_000, 2_000_000])
   parser.add_argument('--rides', type=int, help='rides to project for')
   parser.add_argument('--workers', type=int, default=16, help='of one core each')
@@ -122,20 +138,32 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
   found: dict[str, Any] = {'settings': SETTINGS, 'load': [os.getloadavg()[0]], 'cores': os.cpu_count(), 'forms': {}}
   with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    for form, sizes in (('beam', options.beam_sizes), ('memory', options.memory_sizes)):
-      few, many = (_in_own_process(rides, form, SHORT, folder / f'{form}{rides}') for rides in sizes)
-      found['forms'][form] = {'sizes': sizes, 'few': few, 'many': many}
-      print(f'{form} is measured', file=sys.stderr, flush=True)
+
+    def medians(rides: int, form: str, epochs: int = SHORT) -> Measured:
+      runs = [_in_own_process(rides, form, epochs, folder / 'run') for _ in range(options.repeats)]
+      print(f'{form} is measured with {rides:,} rides and {epochs} epochs', file=sys.stderr, flush=True)
+      return _medians(runs)
+
+    for form, sizes in FORMS.items():
+      few, many = map(functools.partial(medians, form=form), getattr(options, sizes))
+      found['forms'][form] = {'sizes': getattr(options, sizes), 'few': few, 'many': many}
     rides = options.memory_sizes[0]
-    longer = _in_own_process(rides, 'memory', LONG, folder / 'longer')
+    longer = medians(rides, 'memory', LONG)
     seconds = longer[TRAINER]['cpu'] - found['forms']['memory']['few'][TRAINER]['cpu']
     found['step_us'] = 1e6 * seconds / ((LONG - SHORT) * rides * (1 - EVAL_SHARE) / BATCH)
-    found['predict'] = _measure_predict(options.predict_sizes, folder)
+    found['predict'] = _measure_predict(options.predict_sizes, options.repeats, folder)
   found['load'].append(os.getloadavg()[0])
   return found
 
 
+def _medians(runs: list[Measured]) -> Measured:
+  return {
+    step: {key: statistics.median(run[step][key] for run in runs) for key in values} for step, values in runs[0].items()
+  }
+
+
 def _in_own_process(rides: int, form: str, epochs: int, folder: pathlib.Path) -> Measured:
+  shutil.rmtree(folder, ignore_errors=True)
   words = [sys.executable, '-W', 'ignore', '-m', 'benchmarks.slopes', '--child', str(rides), form, str(epochs), folder]
   done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
   if done.returncode:
@@ -152,7 +180,8 @@ def _run(rides: int, form: str, epochs: int, folder: pathlib.Path) -> Measured:
 
   write(folder / 'rides', rides, file_format=Format.CSV)
   beam = 'beam.in_memory_rides=0' if form == 'beam' else f'beam.in_memory_rides={rides}'
-  overrides = [*SETTINGS, f'training.epochs={epochs}', f'dataset.path={folder}/rides/*.csv', beam]
+  samples = SAMPLED if form == 'sampled' else ()
+  overrides = [*SETTINGS, *samples, f'training.epochs={epochs}', f'dataset.path={folder}/rides/*.csv', beam]
   config = loading.load('nyc', overrides)
   directory, meter = output.prepare(str(folder / 'out')), _Meter()
   run.run(config, rides_of(config.dataset), directory, meter)
@@ -210,7 +239,7 @@ def _forget_peak() -> None:
   pathlib.Path('/proc/self/clear_refs').write_text('5', encoding='utf-8')
 
 
-def _measure_predict(sizes: list[int], folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+def _measure_predict(sizes: list[int], repeats: int, folder: pathlib.Path) -> dict[str, dict[str, Any]]:
   from benchmarks.predict import made_model
   from benchmarks.simulator import Format, write
 
@@ -237,15 +266,18 @@ def _measure_predict(sizes: list[int], folder: pathlib.Path) -> dict[str, dict[s
         '--config',
         'nyc',
       ]
-      process = subprocess.Popen([*command, *threads, *words], stderr=subprocess.DEVNULL)
-      _, status, usage = os.wait4(process.pid, 0)
-      process.returncode = os.waitstatus_to_exitcode(status)
-      if process.returncode:
-        raise RuntimeError(f'farelite predict ended with exit code {process.returncode}: {" ".join(command)}')
-      found[name]['cpu'].append(usage.ru_utime + usage.ru_stime)
+      usages, place = [], pathlib.Path(target)
+      for _ in range(repeats):
+        delete(place)
+        process = subprocess.Popen([*command, *threads, *words], stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+          raise RuntimeError(f'farelite predict ended with exit code {process.returncode}: {" ".join(command)}')
+        usages.append(usage)
+      found[name]['cpu'].append(statistics.median(usage.ru_utime + usage.ru_stime for usage in usages))
       for key in ('peak', 'grown'):
-        found[name][key].append(usage.ru_maxrss * 1024)
-      place = pathlib.Path(target)
+        found[name][key].append(statistics.median(usage.ru_maxrss for usage in usages) * 1024)
       files = place.rglob('*') if place.is_dir() else [place]
       found[name]['disk'].append(sum(path.stat().st_size for path in files))
   return found
@@ -257,7 +289,7 @@ def slopes(content: dict[str, Any]) -> dict[tuple[str, str], dict[str, float]]:
   for form, measured in content['forms'].items():
     few, many = measured['sizes']
     for step in (*BEAM_STEPS, *SINGLE_STEPS):
-      if form == 'beam' and step in SINGLE_STEPS:
+      if (form == 'beam' and step in SINGLE_STEPS) or (form == 'sampled' and step not in SINGLE_STEPS):
         continue
       small, large = measured['few'][step], measured['many'][step]
       slope = {key: (large[key] - small[key]) / (many - few) for key in ('cpu', 'disk', 'grown')}
@@ -307,12 +339,19 @@ def _print_projection(content: dict[str, Any], options: argparse.Namespace) -> N
   for step in (*BEAM_STEPS, *SINGLE_STEPS, SHARDED):
     spread = step in BEAM_STEPS or step == SHARDED
     slope = found['predict', step] if step == SHARDED else found['beam' if spread else 'memory', step]
-    count = rides
-    if step in ON_EVAL_RIDES:
-      count = evaluated / EVAL_SHARE  # The slope is by ride, of which so many are evaluated.
-    elif step in SINGLE_STEPS:
+    count: float = rides  # Slopes are by ride, of which a share is in the split that a step takes.
+    if step == 'FareEvaluator':
+      count = evaluated / EVAL_SHARE
+    elif step == TRAINER:
       count = trained / (1 - EVAL_SHARE)
-    seconds = slope['once'] + slope['us'] * count / 1e6 + (content['step_us'] * steps / 1e6 if step == TRAINER else 0)
+    elif step in HELD:
+      count = min(rides, HELD[step])
+    seconds = slope['once'] + slope['us'] * count / 1e6
+    if step in SINGLE_STEPS:
+      # What is close to nothing may come out below it.
+      seconds += max(0.0, found['sampled', step]['us']) * max(0.0, rides - count) / 1e6
+    if step == TRAINER:
+      seconds += content['step_us'] * steps / 1e6
     workers = options.workers * options.efficiency if spread else 1
     hours, paid = seconds / 3600 / workers, seconds / 3600 / (options.efficiency if spread else 1)
     memory = slope['peak'] if spread else slope['peak'] + slope['memory'] * min(count, HELD[step])

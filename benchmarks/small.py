@@ -28,6 +28,7 @@ from configs.compression import packaged_schemes
 from configs.dataset import LABEL, TIME
 from configs.errors import UserError
 from configs.loading import load
+from configs.pairs import is_aware
 from configs.reduction import Reduction
 from configs.run import RunConfig
 from models.compression.compressor import Compressor
@@ -35,7 +36,6 @@ from models.error_intervals import root_mean_square
 from models.fare_model import build_fare_model
 from models.lite.conversion import assemble, convert_features, convert_model
 from models.lite.rides import RideInputs
-from models.lite.variants import is_aware
 from models.recipe_training import FinalModels
 from models.reduction.fitting import fit
 from pipeline.study.fare_models import (

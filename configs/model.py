@@ -70,6 +70,11 @@ Recipes = Annotated[
 """Packaged ones by name, a user's own ones by path, or spelled out; `dense` is always among them, and first."""
 
 
+MEASURED_SHARE = 0.25
+"""What the eval split may take in the trainer, of the examples and of the memory that the training split may: it is
+smaller as a rule."""
+
+
 class Training(TrainingLength):
   """Optimizer, length and randomness of the training.
 
@@ -79,10 +84,10 @@ class Training(TrainingLength):
     max_steps: the most optimizer steps that `epochs` may mean, in the training and in each fine-tuning; of more, there
       are fewer epochs, of equal length, and the schedule is that of the steps taken. `null` sets no limit.
     sample_rides: the most rides of the training split that are trained on: of a split with more, a random sample of so
-      many, by `seed`. `null` takes all.
+      many, by `seed`; of the eval split, a quarter as many at most are measured. `null` takes all.
     memory_mb: MB (10^6 bytes) that the rides of the training split may take in the trainer, with their copies. A larger
       split is read into a scratch file in the folder of `TMPDIR`, and trained on in shuffled windows that take as much;
-      of a larger eval split a seeded sample is measured.
+      of an eval split that takes more than a quarter of it a seeded sample is measured.
     batch_size: rides per step.
     learning_rate: at the start; a cosine schedule takes it to zero.
     warmup: share of the steps over which the rate rises from zero.
@@ -124,6 +129,11 @@ class Training(TrainingLength):
     except ValueError:
       return values  # Reported by the field itself.
     return {**values, 'serve': RECIPES.name_of(recipes[0])}
+
+  @property
+  def most_measured(self) -> int | None:
+    """The most examples of the eval split that the trainer measures on; `None` takes all."""
+    return None if self.sample_rides is None else max(1, int(self.sample_rides * MEASURED_SHARE))
 
   def problems(self) -> Iterator[Problem]:
     names = [recipe.name for recipe in self.recipes]

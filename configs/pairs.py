@@ -29,9 +29,14 @@ def pair_problems(compression: Compression, recipes: Sequence[Recipe], classifie
     yield from (problem.under('compression.schemes', scheme.name) for problem in found)
 
 
+def is_aware(scheme: Scheme, recipe: Recipe) -> bool:
+  """Whether the ranges come from training; it emulates 8 bits, so other precisions take the plain model."""
+  return recipe.quantization is not None and scheme.precision is Precision.INT8
+
+
 def aware(scheme: Scheme, recipes: Sequence[Recipe]) -> list[Recipe]:
-  """The recipes whose training the scheme takes over: it emulates 8 bits, and other precisions take the plain model."""
-  return [recipe for recipe in recipes if recipe.quantization and scheme.precision is Precision.INT8]
+  """The recipes whose training a scheme takes the ranges of."""
+  return [recipe for recipe in recipes if is_aware(scheme, recipe)]
 
 
 def _leaves_the_output(recipe: Recipe) -> bool:

@@ -252,6 +252,8 @@ class RecipeTraining:
   ) -> None:
     """Writes the report beside the model, and TensorBoard's view of it to the logs, by the eval split's predictions."""
     name = compressed.recipe.name
+    fills = len(self.held_out) == self.training.most_measured
+    measured_by = f'training.{"sample_rides" if fills else "memory_mb"}'
     report = training_report(
       compressed.recipe,
       compressed.stages,
@@ -266,7 +268,7 @@ class RecipeTraining:
       metric=self.metric,
       trained_on=_sample_note('trained on', self.examples, self.examples_of, 'training split', 'training.sample_rides'),
       labels=self._labels,
-      measured_on=_sample_note('measured', self.held_out, self.held_out_of, 'eval split', 'training.memory_mb'),
+      measured_on=_sample_note('measured', self.held_out, self.held_out_of, 'eval split', measured_by),
     )
     write_report(report, os.path.join(os.path.split(home[name])[0], REPORT_FOLDER))
     logs = os.path.join(self.logs, 'tensorboard', name)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer import fn_args_utils
 
+from configs.model import MEASURED_SHARE
 from models.example_files import count_examples
 from models.fare_model import builder
 from models.keras_compat import keras
@@ -16,7 +17,7 @@ from models.rides import Rides, stream_rides
 from models.serving import Exporter
 from models.settings import Settings
 from models.streaming import Stream, median_label, pieces
-from models.trainer_run import EVAL_SHARE, checkpoints_of, sampled_rows, train_all
+from models.trainer_run import checkpoints_of, measured_rows, sampled_rows, train_all
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -35,18 +36,19 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
   keras.utils.set_random_seed(settings.training.seed)
   graph = tft.TFTransformOutput(fn_args.transform_output)
   spec, embedded = graph.transformed_feature_spec(), [feature.name for feature in settings.categoricals]
-  memory = settings.training.memory_mb * 10**6
+  training = settings.training
+  memory = training.memory_mb * 10**6
   files, eval_files = (
     [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
     for patterns in (fn_args.train_files, fn_args.eval_files)
   )
-  count = count_examples(files)
-  rides = stream_rides(files, spec, embedded, memory, sampled_rows(count, settings.training))
-  held_out = stream_rides(eval_files, spec, embedded, int(memory * EVAL_SHARE))
-  eval_rides = len(held_out)
+  count, eval_rides = count_examples(files), count_examples(eval_files)
+  rides = stream_rides(files, spec, embedded, memory, sampled_rows(count, training))
+  rows = measured_rows(eval_rides, training)
+  held_out = stream_rides(eval_files, spec, embedded, int(memory * MEASURED_SHARE), rows)
   if isinstance(held_out, Stream):
     with held_out:
-      held_out = held_out.sample(held_out.most, settings.training.seed)
+      held_out = held_out.sample(held_out.most, training.seed)
   with rides if isinstance(rides, Stream) else contextlib.nullcontext():
     _train(fn_args, settings, graph, rides, held_out, count, eval_rides)
 

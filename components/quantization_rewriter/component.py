@@ -24,14 +24,16 @@ from components.specs import (
   with_models,
 )
 from components.user_code import of_rides, of_task
+from configs.base import raise_any
 from configs.compression import Compression, Scheme
 from configs.dataset import Dataset
 from configs.errors import UserError
 from configs.features import Features
 from configs.model import Model, Training
+from configs.pairs import pair_problems
 from configs.parts import Part
 from configs.recipe import Recipe, in_training_order
-from configs.task import Task
+from configs.task import Task, TaskKind
 from models.compression.records import is_finished
 from models.lite.process import Beside
 
@@ -168,6 +170,7 @@ class QuantizationRewriter(base_component.BaseComponent):
       version = of_task(task, training, code_version, dataset=dataset, features=features, model=model)
       if compression.metadata.enabled:
         raise UserError('compression.metadata describes rides; leave it out for a task.')
+      raise_any(pair_problems(compression, training.recipes, task.kind is TaskKind.CLASSIFICATION))
       own = {'task': task.model_dump_json()}
     spec = with_models(QuantizationRewriterSpec, 'INPUTS', map(recipe_key, models))(
       examples=examples,

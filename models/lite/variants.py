@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from configs.compression import KeepNames, Precision, Scheme
+from configs.compression import KeepNames, Scheme
+from configs.pairs import is_aware
 from configs.recipe import Recipe
 from models import serving
 from models.compression import layers
@@ -256,8 +257,3 @@ def graph_digest(folder: str) -> str:
       content = hashlib.sha256(opened.read()).hexdigest()
     digest.update(f'{os.path.relpath(file, folder)}\0{content}\0'.encode())
   return digest.hexdigest()
-
-
-def is_aware(scheme: Scheme, recipe: Recipe) -> bool:
-  """Whether the ranges come from training; it emulates 8 bits, so other precisions take the plain model."""
-  return recipe.quantization is not None and scheme.precision is Precision.INT8

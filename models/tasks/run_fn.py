@@ -8,7 +8,7 @@ import tensorflow as tf
 import yaml
 from tfx.components.trainer import fn_args_utils
 
-from configs.model import Training
+from configs.model import MEASURED_SHARE, Training
 from configs.task import Task, TaskKind
 from models.compiled_steps import CrossEntropy, TrainingLoss
 from models.example_files import count_examples
@@ -19,7 +19,7 @@ from models.task_metrics import metric_of
 from models.tasks.building import builder
 from models.tasks.examples import TaskInputs
 from models.tasks.serving import TaskServing
-from models.trainer_run import EVAL_SHARE, checkpoints_of, sampled_rows, train_all
+from models.trainer_run import checkpoints_of, measured_rows, sampled_rows, train_all
 
 
 def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
@@ -40,10 +40,10 @@ def run_fn(fn_args: fn_args_utils.FnArgs) -> None:
     [file for pattern in patterns for file in tf.io.gfile.glob(pattern)]
     for patterns in (fn_args.train_files, fn_args.eval_files)
   )
-  count = count_examples(files)
+  count, held_out_of = count_examples(files), count_examples(eval_files)
   examples = inputs.read(files, 'train', memory, sampled_rows(count, training))
-  held_out = inputs.read(eval_files, 'eval', int(memory * EVAL_SHARE))
-  held_out_of = len(held_out)
+  rows = measured_rows(held_out_of, training)
+  held_out = inputs.read(eval_files, 'eval', int(memory * MEASURED_SHARE), rows)
   if isinstance(held_out, Stream):
     with held_out:
       held_out = held_out.sample(held_out.most, training.seed)

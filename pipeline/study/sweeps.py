@@ -13,6 +13,7 @@ import numpy as np
 from configs.compression import FLOAT32, FLOAT32_SCHEME, Scheme, applies
 from configs.dataset import LABEL
 from configs.layers import hidden_names
+from configs.pairs import is_aware
 from configs.recipe import DENSE, Recipe
 from configs.reduction import Reduction, ReductionMethod
 from configs.run import RunConfig
@@ -23,7 +24,6 @@ from models.fare_model import build_fare_model
 from models.keras_compat import keras
 from models.lite.conversion import assemble, calibration_sample, convert_features, convert_model
 from models.lite.rides import RideInputs
-from models.lite.variants import is_aware
 from models.recipe_training import FinalModel, FinalModels
 from models.reduction.fitted import Fitted
 from models.reduction.fitting import fit

@@ -52,7 +52,7 @@ CONTENT = {
       'few': {step: measured(2.0) for step in (*slopes.BEAM_STEPS, *slopes.SINGLE_STEPS)},
       'many': {step: measured(3.0) for step in (*slopes.BEAM_STEPS, *slopes.SINGLE_STEPS)},
     }
-    for form in ('beam', 'memory')
+    for form in slopes.FORMS
   },
   'predict': {
     name: {'sizes': [100_000, 200_000], 'cpu': [1.0, 1.5], 'disk': [0, 1e6], 'grown': [1e8, 1e8], 'peak': [1e8, 1e8]}
