@@ -23,8 +23,6 @@ from types import TracebackType
 from typing import IO
 
 import pipeline
-from components.compression_gate.predicted_ahead import PREDICTED_AHEAD
-from models.lite.messages import read_message
 from models.signals import deferred_signals
 from pipeline.local import ahead_worker
 from pipeline.local.ahead_worker import KEY, PREDICTED
@@ -73,7 +71,10 @@ class WorkAhead:
 
   def stop(self) -> None:
     """Ends the process; what it had not finished is lost."""
-    PREDICTED_AHEAD.forget()
+    if self.began:
+      from components.compression_gate.predicted_ahead import PREDICTED_AHEAD
+
+      PREDICTED_AHEAD.forget()
     process, self._process = self._process, None
     if process is None:
       return
@@ -102,6 +103,10 @@ class WorkAhead:
     threading.Thread(target=self._listen, args=arguments, name='work done ahead', daemon=True).start()
 
   def _listen(self, answers: IO[bytes], steps: Mapping[str, str], begun: Callable[[str], None]) -> None:
+    # A command with nothing to do needs no NumPy.
+    from components.compression_gate.predicted_ahead import PREDICTED_AHEAD
+    from models.lite.messages import read_message
+
     with answers:
       while (answer := read_message(answers)) is not None:
         if PREDICTED in answer:
