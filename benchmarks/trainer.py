@@ -81,13 +81,28 @@ def _child(recipes: str, output: str) -> dict:
   return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
 
 
+def places() -> list[tuple[object, str, str]]:
+  """What is timed within `run_fn`: whose function, its name, and what it does."""
+  from models import recipe_training, training
+  from models.compression import report
+  from models.error_intervals import RMSE
+
+  return [
+    (training.TrainingRun, '__init__', 'compiling the training steps'),
+    (futures.Future, 'result', 'waiting for trainings'),
+    (recipe_training.RecipeTraining, '_export', 'exporting'),
+    (report, 'draw_report', 'drawing'),
+    (recipe_training.FinalModels, 'of', 'building the exported models'),
+    (RMSE, 'compare', 'intervals'),
+  ]
+
+
 def _measure(recipes: str, output: pathlib.Path) -> dict:
   """One call of `run_fn`, and the time inside of its parts."""
   from tfx.components.trainer.fn_args_utils import FnArgs
 
   from configs.loading import load
-  from models import recipe_training, run_fn, training
-  from models.compression import report
+  from models import run_fn
 
   parts: dict[str, float] = {}
 
@@ -103,12 +118,8 @@ def _measure(recipes: str, output: pathlib.Path) -> dict:
 
     setattr(owner, name, wrapper)
 
-  timed(training.TrainingRun, '__init__', 'compiling the training steps')
-  timed(futures.Future, 'result', 'waiting for trainings')
-  timed(recipe_training.RecipeTraining, '_export', 'exporting')
-  timed(report, 'draw_report', 'drawing')
-  timed(recipe_training.FinalModels, 'of', 'building the exported models')
-  timed(report, 'ratio_interval', 'intervals')
+  for place in places():
+    timed(*place)
   config = load('chicago', [f'training.recipes={recipes}'])
   examples, graph = (
     next((output / 'artifacts' / 'FeatureEngineering' / key).iterdir())
