@@ -42,7 +42,10 @@ PREDICTED_AHEAD = PredictedAhead()
 
 
 def digest_of(columns: Mapping[str, np.ndarray]) -> bytes:
-  """Of raw columns [examples, ...] by name: names, types, shapes and values."""
+  """Of raw columns [examples, ...] by name, in any order: names, types, shapes and values.
+
+  Returns: 32 bytes.
+  """
   digest = hashlib.sha256()
   for name in sorted(columns):
     column = np.ascontiguousarray(columns[name])
@@ -57,5 +60,6 @@ def key(content: bytes, columns: bytes, threads: int) -> str:
     content: of a file.
     columns: see `digest_of`.
     threads: of the interpreter, among which kernels share their work out.
+  Returns: 64 hexadecimal digits.
   """
   return hashlib.sha256(hashlib.sha256(content).digest() + columns + str(threads).encode()).hexdigest()

@@ -28,7 +28,10 @@ def write_message(stream: IO[bytes], arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read_message(stream: IO[bytes]) -> dict[str, np.ndarray] | None:
-  """Reads what `write_message` wrote; `None` where the stream ended, be it in the middle of a message."""
+  """Reads what `write_message` wrote.
+
+  Returns: The arrays by name; `None` where the stream ended, be it in the middle of a message.
+  """
   prefix = stream.read(_LENGTH.size)
   if len(prefix) < _LENGTH.size:
     return None

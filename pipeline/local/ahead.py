@@ -29,7 +29,7 @@ from pipeline.local.ahead_worker import KEY, PREDICTED
 
 MOST_BYTES = 25_000_000
 """Of transformed examples, some 150,000 rides. Of more, training takes most of the time, and the memory of a second
-process, 0.84 GB and its sample of the rides, is better saved."""
+process, 0.87 GB and its sample of the rides, is better saved."""
 
 _ROOT = pathlib.Path(pipeline.__file__).resolve().parent.parent
 

@@ -1,7 +1,7 @@
 """The process that `pipeline.local.ahead` starts: `python -m pipeline.local.ahead_worker`.
 
 A job is TFX's JSON of what the rewriter and the gate will be handed (`rewriter` and `gate`, each with `input_dict` and
-`exec_properties`), and of the run's id (`run`). Answers are messages as `models.lite.worker` writes them.
+`exec_properties`), and of the run's id (`run`). Answers are messages of `models.lite.messages`.
 """
 
 from __future__ import annotations
